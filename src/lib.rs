@@ -1,1 +1,3 @@
 #![doc = "x"]
+
+pub mod ingest;
