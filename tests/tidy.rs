@@ -17,6 +17,9 @@ const LONGEST_FILE: usize = 600;
 /// Who may write to the terminal.
 const PRINTERS: &[&str] = &["src/cli/", "src/main.rs"];
 
+/// Where `unsafe` may stand: the matrix kernel, memory maps, SIMD. Everything else is safe Rust.
+const UNSAFE: &[&str] = &["src/encode/ops/multiply.rs", "index/src/exec/simd/"];
+
 type Rule = fn(&Source) -> Vec<String>;
 
 #[track_caller]
@@ -234,7 +237,8 @@ fn has_comment(source: &Source, number: usize) -> bool {
     let code: Vec<_> = source.code.lines().take(number).collect();
     for at in (0..text.len()).rev() {
         let line = code[at].trim();
-        if at + 1 < number && line.ends_with([';', '{', '}']) {
+        let ended = text[at].trim().is_empty() || line.ends_with([';', '{', '}']);
+        if at + 1 < number && ended {
             return false;
         }
         let documents = ["///", "//!"].iter().any(|start| text[at].trim_start().starts_with(start));
@@ -243,6 +247,36 @@ fn has_comment(source: &Source, number: usize) -> bool {
         }
     }
     false
+}
+
+// Unsafe
+
+#[test]
+fn unsafe_stays_in_its_rooms() {
+    assert_clean(unsafe_elsewhere, &["src", "index/src"]);
+}
+
+#[test]
+fn unsafe_elsewhere_is_noticed() {
+    assert_complains(
+        unsafe_elsewhere,
+        "src/query/a.rs",
+        "fn f() { unsafe { g() } }",
+        "a.rs:1: unsafe",
+    );
+    assert_silent(unsafe_elsewhere, UNSAFE[0], "fn f() { unsafe { g() } }");
+    assert_silent(unsafe_elsewhere, "src/query/mod.rs", "#![forbid(unsafe_code)] // unsafe");
+}
+
+fn unsafe_elsewhere(source: &Source) -> Vec<String> {
+    if UNSAFE.iter().any(|room| source.path.starts_with(room)) {
+        return Vec::new();
+    }
+    let is_unsafe = |line: &str| {
+        line.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == "unsafe")
+    };
+    let found = (1..).zip(source.code.lines()).filter(|(_, line)| is_unsafe(line));
+    found.map(|(number, _)| format!("{}:{number}: unsafe (see UNSAFE)", source.path)).collect()
 }
 
 // Files
@@ -285,6 +319,18 @@ fn without_module_doc(source: &Source) -> Vec<String> {
 }
 
 // Papers
+
+#[test]
+fn the_architecture_has_a_word_on_every_folder() {
+    let paper = read("ARCHITECTURE.md");
+    for folder in LAYERS.iter().copied().flatten() {
+        assert!(
+            paper.contains(&format!("`src/{folder}/`")),
+            "ARCHITECTURE.md has no src/{folder}/"
+        );
+    }
+    assert!(paper.lines().count() <= 250, "ARCHITECTURE.md is longer than 250 lines");
+}
 
 #[test]
 fn the_changelog_is_open_for_the_next_change() {
