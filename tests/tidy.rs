@@ -97,7 +97,7 @@ fn upward_uses(source: &Source) -> Vec<String> {
             Some(other) if other < own => {}
             Some(_) => complaints.push(format!("{}: {user} must not use {used}", source.path)),
             None => {
-                complaints.push(format!("{}: {used} has no layer: name its folder", source.path))
+                complaints.push(format!("{}: {used} has no layer: name its folder", source.path));
             }
         }
     }

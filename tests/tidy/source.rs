@@ -130,9 +130,9 @@ fn word(text: &str, before: Option<char>) -> (&'static str, usize) {
     }
     let in_name = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
     if !in_name && (text.starts_with('r') || text.starts_with("br")) {
-        let hashes: String =
-            text.trim_start_matches(['b', 'r']).chars().take_while(|&c| c == '#').collect();
-        let opening = text.find('"').filter(|&at| at <= 2 + hashes.len() && at >= 1 + hashes.len());
+        let marks = text.trim_start_matches(['b', 'r']);
+        let hashes: String = marks.chars().take_while(|&c| c == '#').collect();
+        let opening = text.find('"').filter(|&at| text[at..] == marks[hashes.len()..]);
         if let Some(at) = opening {
             return ("\"", until(&format!("\"{hashes}"), at + 1));
         }
