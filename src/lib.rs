@@ -1,1 +1,3 @@
-#![doc = "x"]
+//! Search photos by words, and see which words matched and where.
+
+pub mod query;
