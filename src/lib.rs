@@ -1,3 +1,5 @@
-#![doc = "x"]
+//! Search photos by words, and see which words matched and where.
 
+pub mod encode;
 pub mod ingest;
+pub mod query;
