@@ -18,8 +18,8 @@ use sightword::{
 
 use crate::collection::support::picture;
 
-const PICTURES: u8 = 48;
-const KILLS: u32 = 24;
+const PICTURES: u8 = 40;
+const KILLS: u32 = 20;
 const NAME: &str = "kill::what_was_committed_survives_a_kill_at_any_moment";
 const FOLDER: &str = "SIGHTWORD_TEST_KILL_FOLDER";
 

@@ -164,13 +164,13 @@ fn an_explanation_of_a_miss_says_what_kept_it_out() {
     let filtered = explain("path:2021 size:<1kb after:2020");
     assert_eq!(filtered.rank, None);
     assert_eq!(filtered.filtered_by, ["path:2021", "size:<1000b", "after:2020-01-01"]);
-    // A word that a drawn square surely does not have.
-    let mut missing = SearchRequest::new(parse(r#"{"giraffe": 1}"#).unwrap());
-    missing.all = true;
-    let missing = collection.explain(&missing, &picture).unwrap();
-    if missing.hit.score.whole == 0 {
-        assert_eq!((missing.rank, missing.missing[0].token.as_str()), (None, "giraffe"));
-    }
+    let own = collection.tokens_of(&picture).unwrap().tokens;
+    let absent = ["dog", "bicycle", "pizza"];
+    let absent = absent.iter().find(|word| own.iter().all(|own| own.token != **word)).unwrap();
+    let missing = collection.explain(&with_token(absent, ""), &picture).unwrap();
+    assert_eq!((missing.rank, missing.hit.score.whole), (None, 0));
+    assert_eq!(missing.missing[0].token, *absent);
+    assert!(!missing.is_hit());
 }
 
 #[test]
