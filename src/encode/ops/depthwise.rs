@@ -48,6 +48,11 @@ impl Depthwise {
         x.apply_op1_no_bwd(self)
     }
 
+    /// Side of the input.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Side of the output: ⌈size ÷ stride⌉.
     pub(crate) fn output_size(&self) -> usize {
         self.size.div_ceil(self.stride)
@@ -69,11 +74,12 @@ impl Depthwise {
     }
 
     #[inline(always)]
-    fn picture<S: Simd>(&self, simd: S, x: &[f32], out: &mut [f32]) {
+    fn picture<S: Simd>(&self, simd: S, x: &[f32], out: &mut Vec<f32>) {
         let side = self.output_size();
         let (x, _) = S::as_simd_f32s(x);
-        let (out, _) = S::as_mut_simd_f32s(out);
+        let mut line = vec![0.0; side * self.channels];
         for row in 0..side {
+            let (outputs, _) = S::as_mut_simd_f32s(&mut line);
             let mut column = 0;
             while column < side {
                 let last = (column + TILE - 1).min(side - 1);
@@ -81,17 +87,18 @@ impl Depthwise {
                     && self.overlap(last).2 == self.kernel
                     && last - column == TILE - 1;
                 if is_inside {
-                    self.tile::<S, TILE>(simd, x, out, (row, column));
+                    self.tile::<S, TILE>(simd, x, outputs, (row, column));
                     column += TILE;
                 } else {
-                    self.tile::<S, 1>(simd, x, out, (row, column));
+                    self.tile::<S, 1>(simd, x, outputs, (row, column));
                     column += 1;
                 }
             }
+            out.extend_from_slice(&line);
         }
     }
 
-    /// `COLUMNS` outputs side by side. More than one must all have the whole kernel's width.
+    /// `COLUMNS` outputs side by side in the line `out`. More than one must all have the whole kernel's width.
     #[inline(always)]
     fn tile<S: Simd, const COLUMNS: usize>(
         &self,
@@ -106,7 +113,7 @@ impl Depthwise {
         let (tap_column, first_column, columns) = self.overlap(column);
         let (zero, six) = (simd.splat_f32s(0.0), simd.splat_f32s(6.0));
         let depth = bias.len();
-        let at_out = (row * self.output_size() + column) * depth;
+        let at_out = column * depth;
         for channel in 0..depth {
             let mut sums = [bias[channel]; COLUMNS];
             for r in 0..rows {
@@ -132,7 +139,7 @@ impl Depthwise {
 struct Picture<'a> {
     filter: &'a Depthwise,
     x: &'a [f32],
-    out: &'a mut [f32],
+    out: &'a mut Vec<f32>,
 }
 
 impl WithSimd for Picture<'_> {
@@ -160,10 +167,9 @@ impl CustomOp1 for Depthwise {
             bail!("depthwise takes {0} × {0} × {1}", self.size, self.channels);
         }
         let area = self.output_size() * self.output_size();
-        let mut out = vec![0.0; batch * area * channels];
-        let pictures = x.chunks_exact(positions * channels);
-        for (x, out) in pictures.zip(out.chunks_exact_mut(area * channels)) {
-            pulp::Arch::new().dispatch(Picture { filter: self, x, out });
+        let mut out = Vec::with_capacity(batch * area * channels);
+        for x in x.chunks_exact(positions * channels) {
+            pulp::Arch::new().dispatch(Picture { filter: self, x, out: &mut out });
         }
         Ok((CpuStorage::F32(out), Shape::from((batch, area, channels))))
     }
