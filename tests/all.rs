@@ -1,1 +1,3 @@
+//! What a user can see, through the public API and the binary: one test program, so that it links once.
 
+mod tidy;

@@ -1,0 +1,134 @@
+//! What a model's `config.json` says.
+
+use serde::Deserialize;
+
+/// The format that this program reads.
+pub(crate) const FORMAT: &str = "sightword-model/1";
+
+/// A model's sizes and rules, as its `config.json` holds them.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct ModelConfig {
+    /// Always `sightword-model/1`.
+    pub format: String,
+    /// The model's name, as shown to people.
+    pub name: String,
+    /// Size of the vocabulary, at most 65,536.
+    pub vocabulary: usize,
+    /// Width of the hidden states.
+    pub hidden: usize,
+    /// Attention heads of a layer.
+    pub heads: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate: usize,
+    /// Added to the variance in every layer norm.
+    pub layer_norm_eps: f64,
+    /// The text tower.
+    pub text: TextConfig,
+    /// The image tower.
+    pub image: ImageConfig,
+    /// How many tokens are kept on either side.
+    pub keep: Keep,
+    /// A weight `w` is stored as the whole number `round(w · impact_scale)`, at most 255.
+    pub impact_scale: f32,
+}
+
+/// The text tower.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct TextConfig {
+    /// Transformer layers.
+    pub layers: usize,
+    /// Ids read at the most, `[CLS]` and `[SEP]` included; a longer text loses its end.
+    pub max_tokens: usize,
+}
+
+/// The image tower.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct ImageConfig {
+    /// Transformer layers.
+    pub layers: usize,
+    /// Side of the square input in pixels.
+    pub size: u32,
+    /// Subtracted from every channel (0 to 255).
+    pub mean: f32,
+    /// Then divided by.
+    pub std: f32,
+    /// Side of the square grid of patches, at most 16, so that a patch is a `u8`.
+    pub grid: usize,
+    /// The convolutional backbone.
+    pub backbone: BackboneConfig,
+}
+
+/// An EfficientNet-Lite backbone (Tan and Le, arXiv 1905.11946; Lite: no squeeze-and-excite, ReLU6).
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct BackboneConfig {
+    /// The family; `efficientnet-lite…` is the one known.
+    pub kind: String,
+    /// Channels after the stem.
+    pub stem: usize,
+    /// Inverted residual blocks, in order.
+    pub blocks: Vec<BlockConfig>,
+    /// Channels of the output.
+    pub head: usize,
+}
+
+/// An inverted residual block (Sandler et al., arXiv 1801.04381, section 3.3).
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct BlockConfig {
+    /// Side of the depthwise kernel.
+    pub kernel: usize,
+    /// Stride of the depthwise convolution.
+    pub stride: usize,
+    /// Factor by which channels grow inside; 1 means no expansion layer.
+    pub expand: usize,
+    /// Channels in.
+    pub inputs: usize,
+    /// Channels out.
+    pub outputs: usize,
+    /// Whether the input is added to the output.
+    pub residual: bool,
+}
+
+/// How many tokens are kept on either side.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[non_exhaustive]
+pub struct Keep {
+    /// Of a picture.
+    pub image: usize,
+    /// Of a text.
+    pub text: usize,
+}
+
+impl ModelConfig {
+    /// Reads a `config.json` and checks what the towers rely on.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
+        let config: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        let wrong = |what: String| Err(what);
+        if config.format != FORMAT {
+            return wrong(format!("format {:?}, this program reads {FORMAT:?}", config.format));
+        }
+        if config.vocabulary == 0 || config.vocabulary > usize::from(u16::MAX) + 1 {
+            return wrong(format!("a vocabulary of {} tokens", config.vocabulary));
+        }
+        if config.heads == 0 || !config.hidden.is_multiple_of(config.heads) {
+            return wrong(format!("{} heads for a width of {}", config.heads, config.hidden));
+        }
+        if config.image.grid == 0 || config.image.grid > 16 {
+            return wrong(format!(
+                "a grid of {0} × {0} patches, at most 16 × 16",
+                config.image.grid
+            ));
+        }
+        if !config.image.backbone.kind.starts_with("efficientnet-lite") {
+            return wrong(format!("unknown backbone {:?}", config.image.backbone.kind));
+        }
+        if !(config.impact_scale.is_finite() && config.impact_scale > 0.0) {
+            return wrong(format!("impact_scale {}", config.impact_scale));
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,75 @@
+//! The image tower: backbone, projection, positions, transformer layers, vocabulary head.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Result, Tensor};
+
+use super::bert::Layer;
+use super::config::ModelConfig;
+use super::efficientnet::Backbone;
+use super::head::{Head, Pooled, Words};
+use super::ops::{Activation, Linear, Norm};
+use super::weights::Weights;
+
+/// Pixels in, a pooled vector over the vocabulary out.
+pub(crate) struct ImageTower {
+    backbone: Backbone,
+    projection: Linear,
+    positions: Tensor,
+    norm: Norm,
+    layers: Vec<Layer>,
+    head: Head,
+}
+
+/// What each stage of the tower gave, for comparison with a reference.
+pub(crate) struct ImageStages {
+    /// The backbone's output, [pictures, patches, channels].
+    pub(crate) features: Tensor,
+    /// After the head's transform, [pictures, patches, hidden].
+    pub(crate) hidden: Tensor,
+}
+
+impl ImageTower {
+    pub(crate) fn new(
+        weights: &Weights,
+        config: &ModelConfig,
+        words: &Arc<Words>,
+    ) -> std::result::Result<Self, String> {
+        let hidden = config.hidden;
+        let patches = config.image.grid * config.image.grid;
+        let mut positions = vec![0.0; patches * hidden];
+        weights.matrix("image.positions", patches, hidden)?.read(0..patches, &mut positions);
+        let layers = 0..config.image.layers;
+        Ok(Self {
+            backbone: Backbone::new(weights, config)?,
+            projection: Linear::new(
+                weights,
+                "image.projection",
+                (config.image.backbone.head, hidden),
+                Activation::None,
+            )?,
+            positions: Tensor::from_vec(positions, (patches, hidden), &Device::Cpu)
+                .map_err(|error| error.to_string())?,
+            norm: Norm::new(weights, "image.embedding_norm", hidden, config.layer_norm_eps)?,
+            layers: layers
+                .map(|layer| Layer::new(weights, &format!("image.layers.{layer}"), config))
+                .collect::<std::result::Result<_, _>>()?,
+            head: Head::new(weights, "image", config, words)?,
+        })
+    }
+
+    /// Pictures as the config's square of RGB8 pixels → a pooled vector for each.
+    pub(crate) fn forward(&self, pictures: &[&[u8]]) -> Result<Vec<Pooled>> {
+        self.head.pool(&self.stages(pictures)?.hidden)
+    }
+
+    pub(crate) fn stages(&self, pictures: &[&[u8]]) -> Result<ImageStages> {
+        let features = self.backbone.forward(pictures)?;
+        let projected = self.projection.forward(&features)?;
+        let mut x = self.norm.forward(&projected.broadcast_add(&self.positions)?)?;
+        for layer in &self.layers {
+            x = layer.forward(&x)?;
+        }
+        Ok(ImageStages { features, hidden: self.head.transform(&x)? })
+    }
+}

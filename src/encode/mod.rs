@@ -1,0 +1,35 @@
+//! Which words does a picture or a text have, and how strongly?
+//!
+//! Both towers end in the same vocabulary: a hidden state for each patch (or token) goes through a
+//! BERT masked-language-model head, the maximum over positions is kept, and `ln(1 + relu(·))` of it
+//! is the weight of that word (STAIR, arXiv 2301.13081, section 3). Pictures keep their winning
+//! patch beside each word.
+//!
+//! | file | answers |
+//! | --- | --- |
+//! | `config.rs` | what does a model's `config.json` say? |
+//! | `vocabulary.rs`, `flat.rs` | which token is which word, and how is a text cut into tokens? |
+//! | `weights.rs` | how are weights read, 8-bit or half precision, without a copy? |
+//! | `ops/` | what does candle do slowly on a CPU, and how do we do it? |
+//! | `bert.rs`, `head.rs` | the transformer layers and the vocabulary head that both towers share |
+//! | `efficientnet.rs`, `image.rs`, `text.rs` | the towers |
+//! | `prune.rs` | which weights are kept, and as which whole numbers? |
+
+mod bert;
+mod config;
+mod efficientnet;
+mod encoder;
+mod flat;
+mod head;
+mod image;
+mod ops;
+mod prune;
+pub mod quantise_model;
+mod text;
+mod vocabulary;
+mod weights;
+
+pub use config::ModelConfig;
+pub use encoder::{EncodeError, Encoder, ModelError};
+pub use prune::{TokenWeights, quantise};
+pub use vocabulary::{Piece, Vocabulary};

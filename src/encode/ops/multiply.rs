@@ -1,0 +1,105 @@
+//! A matrix product on slices: the one place that calls `gemm` (candle's own kernel).
+//!
+//! Pictures are encoded one a thread, so a product runs on the thread that asks for it.
+
+use gemm::{Parallelism, gemm};
+
+/// A matrix in a slice: element (row, column) is `values[row · row_step + column · column_step]`.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_step: usize,
+    column_step: usize,
+}
+
+impl<'a> View<'a> {
+    /// `rows` × `columns`, stored row by row.
+    pub(crate) fn by_rows(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self::spaced(values, rows, columns, columns)
+    }
+
+    /// As [`View::by_rows`], with `row_step` floats from one row to the next.
+    pub(crate) fn spaced(values: &'a [f32], rows: usize, columns: usize, row_step: usize) -> Self {
+        let fits =
+            columns <= row_step && rows.saturating_sub(1) * row_step + columns <= values.len();
+        assert!(fits, "{rows} × {columns} in {} floats", values.len());
+        Self { values, rows, columns, row_step, column_step: 1 }
+    }
+
+    /// The same floats, rows and columns exchanged.
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_step: self.column_step,
+            column_step: self.row_step,
+            ..self
+        }
+    }
+}
+
+/// `out = a · b`; `out` is stored row by row, `row_step` floats from one row to the next.
+///
+/// Fast when the columns of `b` are one float apart; otherwise `gemm` gathers them first.
+pub(crate) fn multiply(a: View<'_>, b: View<'_>, out: &mut [f32], row_step: usize) {
+    assert_eq!(a.columns, b.rows, "inner sizes");
+    let room =
+        b.columns <= row_step && a.rows.saturating_sub(1) * row_step + b.columns <= out.len();
+    assert!(room, "{} × {} in {} floats", a.rows, b.columns, out.len());
+    // No step is longer than its slice, and a slice's length fits an `isize`.
+    let step = |n: usize| isize::try_from(n).unwrap_or(isize::MAX);
+    let (out, a_values, b_values) = (out.as_mut_ptr(), a.values.as_ptr(), b.values.as_ptr());
+    // SAFETY: `View` and the assertion above checked that every (row, column) is inside of its
+    // slice. `out` is borrowed mutably, so it overlaps neither `a` nor `b`.
+    unsafe {
+        gemm(
+            a.rows,
+            b.columns,
+            a.columns,
+            out,
+            1,
+            step(row_step),
+            false,
+            a_values,
+            step(a.column_step),
+            step(a.row_step),
+            b_values,
+            step(b.column_step),
+            step(b.row_step),
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_views_are_those_of_the_definition() {
+        let a: Vec<f32> = (0..12).map(|n| n as f32).collect(); // 3 × 4
+        let b: Vec<f32> = (0..20).map(|n| (n * n % 7) as f32).collect(); // 5 × 4
+        let mut out = vec![-1.0; 3 * 6];
+        multiply(View::by_rows(&a, 3, 4), View::by_rows(&b, 5, 4).transposed(), &mut out, 6);
+        for row in 0..3 {
+            for column in 0..5 {
+                let dot: f32 = (0..4).map(|k| a[row * 4 + k] * b[column * 4 + k]).sum();
+                assert_eq!(out[row * 6 + column], dot);
+            }
+            assert_eq!(out[row * 6 + 5], -1.0, "floats between rows are left alone");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "in 11 floats")]
+    fn a_view_beyond_its_slice_is_refused() {
+        let _ = View::by_rows(&[0.0; 11], 3, 4);
+    }
+}

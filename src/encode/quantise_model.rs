@@ -1,0 +1,63 @@
+//! Turns a model's half-precision matrices into 8 bits, one scale a row.
+//!
+//! `w ≈ value · scale` with `scale = max|row| ÷ 127` and `value = round(w ÷ scale)`: symmetric, so
+//! that 0 stays 0. Vectors (biases, norms, tables) and position tables stay as they are: they are
+//! small, and errors in them reach everything.
+
+use safetensors::tensor::{Dtype, TensorView};
+
+use super::weights::Weights;
+
+/// Tensors with rows shorter than this stay as they are, the depthwise filters among them.
+const SHORTEST_ROW: usize = 32;
+
+/// Matrices with fewer values stay as they are: the first blocks of the backbone. In 8 bits all of
+/// them would save 15 KB, and 131 instead of 134 of the 140 strongest tokens of the reference
+/// pictures would stay.
+const SMALLEST_MATRIX: usize = 10_000;
+
+/// A `model.safetensors` in half precision → the same in 8 bits.
+///
+/// # Errors
+/// A sentence that says what is wrong with the file.
+pub fn quantise_weights(half_precision: Vec<u8>) -> Result<Vec<u8>, String> {
+    let weights = Weights::owned(half_precision)?;
+    let mut tensors: Vec<(String, Vec<usize>, Dtype, Vec<u8>)> = Vec::new();
+    for name in weights.names() {
+        let info = weights.info(&name)?;
+        let rows = info.shape.first().copied().unwrap_or(1);
+        let columns = info.shape.iter().skip(1).product::<usize>();
+        let is_large = columns >= SHORTEST_ROW && rows * columns >= SMALLEST_MATRIX;
+        if info.dtype != Dtype::F16 || !is_large || name.ends_with("positions") {
+            let bytes = weights.bytes(info).to_vec();
+            tensors.push((name, info.shape.clone(), info.dtype, bytes));
+            continue;
+        }
+        let mut floats = vec![0.0; rows * columns];
+        weights.matrix(&name, rows, columns)?.read(0..rows, &mut floats);
+        let (values, scales) = quantise_rows(&floats, columns);
+        tensors.push((format!("{name}.scale"), vec![rows], Dtype::F32, scales));
+        tensors.push((name, info.shape.clone(), Dtype::I8, values));
+    }
+    let views = tensors.iter().map(|(name, shape, dtype, bytes)| {
+        let view = TensorView::new(*dtype, shape.clone(), bytes);
+        view.map(|view| (name, view)).map_err(|error| format!("{name}: {error}"))
+    });
+    let views: Vec<_> = views.collect::<Result<_, _>>()?;
+    safetensors::serialize(views, None).map_err(|error| error.to_string())
+}
+
+/// The values, one byte each, and the scales, little-endian floats.
+fn quantise_rows(floats: &[f32], columns: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut values = Vec::with_capacity(floats.len());
+    let mut scales = Vec::new();
+    for row in floats.chunks_exact(columns) {
+        let largest = row.iter().fold(0.0f32, |largest, w| largest.max(w.abs()));
+        let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+        scales.extend(scale.to_le_bytes());
+        // `as` saturates, and |w ÷ scale| is at most 127 anyway.
+        #[expect(clippy::cast_possible_truncation, reason = "−127 to 127")]
+        values.extend(row.iter().map(|w| (w / scale).round() as i8).flat_map(i8::to_le_bytes));
+    }
+    (values, scales)
+}

@@ -1,0 +1,80 @@
+//! The text tower: embeddings, transformer layers, vocabulary head.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Result, Tensor};
+use sightword_index::TokenId;
+
+use super::bert::Layer;
+use super::config::ModelConfig;
+use super::head::{Head, Pooled, Words};
+use super::ops::Norm;
+use super::weights::{Matrix, Weights};
+
+/// Token ids in, a pooled vector over the vocabulary out.
+pub(crate) struct TextTower {
+    words: Arc<Words>,
+    positions: Matrix,
+    token_type: Vec<f32>,
+    norm: Norm,
+    layers: Vec<Layer>,
+    head: Head,
+    max_tokens: usize,
+}
+
+impl TextTower {
+    pub(crate) fn new(
+        weights: &Weights,
+        config: &ModelConfig,
+        words: &Arc<Words>,
+    ) -> std::result::Result<Self, String> {
+        let known = weights.info("text.positions")?.shape.first().copied().unwrap_or_default();
+        let max_tokens = config.text.max_tokens;
+        if known < max_tokens || max_tokens < 2 {
+            return Err(format!("max_tokens is {max_tokens}, with {known} positions"));
+        }
+        let layers = 0..config.text.layers;
+        Ok(Self {
+            words: Arc::clone(words),
+            positions: weights.matrix("text.positions", known, config.hidden)?,
+            token_type: weights.vector("text.token_type", config.hidden)?,
+            norm: Norm::new(weights, "text.embedding_norm", config.hidden, config.layer_norm_eps)?,
+            layers: layers
+                .map(|layer| Layer::new(weights, &format!("text.layers.{layer}"), config))
+                .collect::<std::result::Result<_, _>>()?,
+            head: Head::new(weights, "text", config, words)?,
+            max_tokens,
+        })
+    }
+
+    /// Ids, `[CLS]` and `[SEP]` included → their pooled vector. What is beyond the tower's limit is
+    /// cut off, `[SEP]` too: so it was trained.
+    pub(crate) fn forward(&self, ids: &[TokenId]) -> Result<Pooled> {
+        let mut pooled = self.head.pool(&self.hidden(ids)?)?;
+        Ok(pooled.swap_remove(0))
+    }
+
+    /// After the head's transform, [1, tokens, hidden].
+    pub(crate) fn hidden(&self, ids: &[TokenId]) -> Result<Tensor> {
+        let mut x = self.norm.forward(&self.embed(ids)?)?;
+        for layer in &self.layers {
+            x = layer.forward(&x)?;
+        }
+        self.head.transform(&x)
+    }
+
+    fn embed(&self, ids: &[TokenId]) -> Result<Tensor> {
+        let ids = &ids[..ids.len().min(self.max_tokens)];
+        let width = self.token_type.len();
+        let mut embedded = vec![0.0; ids.len() * width];
+        let mut position = vec![0.0; width];
+        for (at, (id, out)) in ids.iter().zip(embedded.chunks_exact_mut(width)).enumerate() {
+            let row = usize::from(id.0);
+            self.words.embeddings.read(row..row + 1, out);
+            self.positions.read(at..at + 1, &mut position);
+            let added = position.iter().zip(&self.token_type);
+            out.iter_mut().zip(added).for_each(|(out, (a, b))| *out += a + b);
+        }
+        Tensor::from_vec(embedded, (1, ids.len(), width), &Device::Cpu)
+    }
+}

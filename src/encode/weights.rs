@@ -1,0 +1,165 @@
+//! How weights are read: from one `model.safetensors`, in half precision or 8 bit, without a copy.
+//!
+//! An 8-bit matrix `name` is an `I8` tensor with one `F32` scale a row in `name.scale`:
+//! `w = value · scale` (symmetric, per output channel). Everything else is `F16` or `F32`.
+
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use half::f16;
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
+
+/// Bytes that live as long as the program or as long as they are used.
+#[derive(Clone)]
+enum Source {
+    Static(&'static [u8]),
+    Shared(Arc<Vec<u8>>),
+}
+
+/// A part of the model's file.
+#[derive(Clone)]
+pub(crate) struct Bytes {
+    source: Source,
+    range: Range<usize>,
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.source {
+            Source::Static(bytes) => &bytes[self.range.clone()],
+            Source::Shared(bytes) => &bytes[self.range.clone()],
+        }
+    }
+}
+
+/// The named tensors of a model.
+pub(crate) struct Weights {
+    source: Source,
+    data: usize,
+    metadata: Metadata,
+}
+
+impl Weights {
+    /// Weights compiled into the program.
+    pub(crate) fn borrowed(bytes: &'static [u8]) -> Result<Self, String> {
+        Self::new(Source::Static(bytes), bytes)
+    }
+
+    /// Weights read from a file.
+    pub(crate) fn owned(bytes: Vec<u8>) -> Result<Self, String> {
+        let bytes = Arc::new(bytes);
+        Self::new(Source::Shared(Arc::clone(&bytes)), &bytes)
+    }
+
+    fn new(source: Source, bytes: &[u8]) -> Result<Self, String> {
+        // `read_metadata` also checks that the tensors fill the file exactly.
+        let (header, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+        Ok(Self { source, data: header + 8, metadata })
+    }
+
+    /// A matrix of `rows` × `columns`; further dimensions count as columns.
+    pub(crate) fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Matrix, String> {
+        let info = self.info(name)?;
+        let fits = info.shape.first() == Some(&rows)
+            && info.shape.iter().product::<usize>() == rows * columns;
+        if !fits {
+            return Err(format!("{name} is {:?}, not {rows} × {columns}", info.shape));
+        }
+        let bytes = self.bytes(info);
+        let values = match info.dtype {
+            Dtype::F32 => Values::F32(bytes),
+            Dtype::F16 => Values::F16(bytes),
+            Dtype::I8 => {
+                Values::Q8 { values: bytes, scales: self.vector(&format!("{name}.scale"), rows)? }
+            }
+            other => return Err(format!("{name} is {other:?}, not F32, F16 or I8")),
+        };
+        Ok(Matrix { rows, columns, values })
+    }
+
+    /// A vector of `len` floats.
+    pub(crate) fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, String> {
+        let mut vector = vec![0.0; len];
+        self.matrix(name, len, 1)?.read(0..len, &mut vector);
+        Ok(vector)
+    }
+
+    /// A list of ids, each below `limit`, strictly increasing.
+    pub(crate) fn ids(&self, name: &str, limit: usize) -> Result<Vec<u16>, String> {
+        let info = self.info(name)?;
+        if info.dtype != Dtype::I32 {
+            return Err(format!("{name} is {:?}, not I32", info.dtype));
+        }
+        let bytes = self.bytes(info);
+        let ids = bytes.as_chunks::<4>().0.iter().map(|&bytes| i32::from_le_bytes(bytes));
+        let ids: Option<Vec<u16>> =
+            ids.map(|id| u16::try_from(id).ok().filter(|&id| usize::from(id) < limit)).collect();
+        ids.filter(|ids| ids.is_sorted_by(|a, b| a < b))
+            .ok_or(format!("{name} is not a rising list of ids below {limit}"))
+    }
+
+    /// Names, types and shapes, in the file's order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.metadata.offset_keys()
+    }
+
+    pub(crate) fn info(&self, name: &str) -> Result<&TensorInfo, String> {
+        self.metadata.info(name).ok_or(format!("no tensor {name}"))
+    }
+
+    pub(crate) fn bytes(&self, info: &TensorInfo) -> Bytes {
+        let (start, end) = info.data_offsets;
+        Bytes { source: self.source.clone(), range: self.data + start..self.data + end }
+    }
+}
+
+/// A matrix, row by row, in the file's own precision.
+pub(crate) struct Matrix {
+    rows: usize,
+    columns: usize,
+    values: Values,
+}
+
+enum Values {
+    F32(Bytes),
+    F16(Bytes),
+    Q8 { values: Bytes, scales: Vec<f32> },
+}
+
+impl Matrix {
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Writes the rows as floats, one after the other.
+    pub(crate) fn read(&self, rows: Range<usize>, out: &mut [f32]) {
+        let range = rows.start * self.columns..rows.end * self.columns;
+        match &self.values {
+            Values::F32(bytes) => {
+                let values = bytes.as_chunks::<4>().0[range].iter();
+                out.iter_mut().zip(values).for_each(|(out, &v)| *out = f32::from_le_bytes(v));
+            }
+            Values::F16(bytes) => {
+                let values = bytes.as_chunks::<2>().0[range].iter();
+                let float = |v| f16::from_le_bytes(v).to_f32();
+                out.iter_mut().zip(values).for_each(|(out, &v)| *out = float(v));
+            }
+            Values::Q8 { values, scales } => {
+                let values: &[i8] = bytemuck::cast_slice(&values[range]);
+                let rows = values.chunks_exact(self.columns).zip(&scales[rows]);
+                for (out, (row, &scale)) in out.chunks_exact_mut(self.columns).zip(rows) {
+                    pulp::Arch::new().dispatch(|| {
+                        out.iter_mut().zip(row).for_each(|(out, &v)| *out = f32::from(v) * scale);
+                    });
+                }
+            }
+        }
+    }
+}
