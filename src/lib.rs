@@ -1,5 +1,6 @@
 //! Search photos by words, and see which words matched and where.
 
+pub mod collection;
 pub mod encode;
 pub mod evidence;
 pub mod ingest;
