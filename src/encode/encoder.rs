@@ -197,8 +197,6 @@ impl Encoder {
         pooled.iter().map(|pooled| self.picture_vector(pooled)).collect()
     }
 
-        self.encode_images(p).unwrap();
-    }
     fn picture_vector(&self, pooled: &super::head::Pooled) -> Result<SparseVector, EncodeError> {
         let kept = strongest(pooled, self.config.keep.image);
         let entries = kept.into_iter().filter_map(|kept| {
