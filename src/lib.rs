@@ -2,5 +2,6 @@
 
 pub mod collection;
 pub mod encode;
+pub mod evidence;
 pub mod ingest;
 pub mod query;

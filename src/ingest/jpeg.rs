@@ -42,7 +42,7 @@ fn decode_scaled(bytes: &[u8], header: Header, factor: u32) -> Result<Pixels, De
         Colours::Grey => ColorTransform::Grayscale,
         Colours::YCbCr => ColorTransform::YCbCr,
         Colours::Rgb => ColorTransform::RGB,
-        Colours::Cmyk { .. } => ColorTransform::CMYK,
+        Colours::Cmyk => ColorTransform::CMYK,
         Colours::Ycck => ColorTransform::YCCK,
     });
     let scaled = (header.width.div_ceil(factor), header.height.div_ceil(factor));
@@ -51,7 +51,7 @@ fn decode_scaled(bytes: &[u8], header: Header, factor: u32) -> Result<Pixels, De
     let pixels = match decoder.info().map(|info| info.pixel_format) {
         Some(PixelFormat::RGB24) => samples,
         Some(PixelFormat::L8) => from_grey(&samples),
-        Some(PixelFormat::CMYK32) => from_cmyk(samples, header.colours),
+        Some(PixelFormat::CMYK32) => from_cmyk(samples),
         // 16 bits a sample, in the machine's order of bytes: the first eight bits count.
         Some(PixelFormat::L16) => from_grey(&high_bytes(&samples)),
         None => Vec::new(),
@@ -59,11 +59,10 @@ fn decode_scaled(bytes: &[u8], header: Header, factor: u32) -> Result<Pixels, De
     Pixels::new(width.into(), height.into(), pixels).map_err(|error| damaged(error.to_string()))
 }
 
-/// `jpeg-decoder` takes all inks as stored inverted and gives them upright: 255 is full ink.
-fn from_cmyk(mut inks: Vec<u8>, colours: Colours) -> Vec<u8> {
-    if colours != (Colours::Cmyk { inverted: false }) {
-        inks.iter_mut().for_each(|ink| *ink = 255 - *ink);
-    }
+/// `jpeg-decoder` turns stored inks over, so that 255 is full ink. Nearly all files store them
+/// inverted; the few that do not cannot be told from them, and look like negatives everywhere.
+fn from_cmyk(mut inks: Vec<u8>) -> Vec<u8> {
+    inks.iter_mut().for_each(|ink| *ink = 255 - *ink);
     from_inverted_cmyk(inks.as_chunks::<4>().0)
 }
 

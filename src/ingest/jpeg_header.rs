@@ -17,11 +17,9 @@ pub(super) enum Colours {
     Grey,
     YCbCr,
     Rgb,
-    /// Four inks. `inverted` as Adobe's programs and most others write them.
-    Cmyk {
-        inverted: bool,
-    },
-    /// Inks with the first three turned into luma and chroma; `inverted` as above.
+    /// Four inks.
+    Cmyk,
+    /// Four inks, the first three of them turned into luma and chroma.
     Ycck,
 }
 
@@ -100,7 +98,7 @@ impl Application {
                 _ => Colours::YCbCr,
             }),
             4 if self.adobe == Some(2) => Ok(Colours::Ycck),
-            4 => Ok(Colours::Cmyk { inverted: self.adobe.is_some() }),
+            4 => Ok(Colours::Cmyk),
             other => Err(Defect::Components(other)),
         }
     }

@@ -56,6 +56,8 @@ pub(super) fn catch<T>(decoder: impl FnOnce() -> T) -> Result<T, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::{env, process::Command};
+
     use super::*;
 
     #[test]
@@ -64,5 +66,22 @@ mod tests {
         assert_eq!(catch(|| 7), Ok(7));
         assert_eq!(catch(|| panic!("row {}", 3)), Err::<(), _>("row 3".to_owned()));
         assert!(!is_decoding());
+    }
+
+    #[test]
+    #[ignore = "run as a process of its own by the next test"]
+    fn panics_in_a_decoder_then_in_the_program() {
+        silence_decoder_panics();
+        catch(|| panic!("hidden")).unwrap_or_default();
+        panic!("seen");
+    }
+
+    #[test]
+    fn the_message_of_a_decoder_stays_off_standard_error_and_others_do_not() {
+        let test = "ingest::quiet::tests::panics_in_a_decoder_then_in_the_program";
+        let arguments = [test, "--exact", "--ignored", "--nocapture"];
+        let run = Command::new(env::current_exe().unwrap()).args(arguments).output().unwrap();
+        let errors = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(errors.contains("seen") && !errors.contains("hidden"), "{errors}");
     }
 }

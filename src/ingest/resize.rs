@@ -23,10 +23,12 @@ pub fn resize(pixels: &Pixels, width: u32, height: u32) -> Vec<u8> {
     if width == 0 || height == 0 {
         return Vec::new();
     }
+    // `Pixels` cannot be made with another number of bytes.
     let source = ImageRef::new(pixels.width(), pixels.height(), pixels.rgb(), PixelType::U8x3)
         .expect("pixels hold exactly width * height * 3 bytes");
     let mut target = Image::new(width, height, PixelType::U8x3);
     let triangle = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    // Fails for unlike or unknown kinds of pixels and for cropping, of which there is none here.
     Resizer::new()
         .resize(&source, &mut target, &triangle)
         .expect("both sides are RGB with 8 bits a channel");

@@ -101,6 +101,9 @@ pub fn compile(
     let pieces = vocabulary.tokenize(&parsed.text);
     let mut warnings = Vec::new();
     warnings.extend(unknown_words(&parsed.text, &pieces, vocabulary));
+    if mode == QueryMode::Tower {
+        warnings.extend(lost_end(&parsed.text, &pieces, encoder.config().text.max_tokens));
+    }
 
     let mut weights = text_weights(parsed, encoder, mode)?;
     warnings.extend(boost(&mut weights, parsed, &pieces));
@@ -121,6 +124,15 @@ pub fn compile(
     Ok(CompiledQuery { sparse, scale, words, excluded, reachable, warnings })
 }
 
+/// A warning if the tower does not read the whole text: it takes two special tokens and so many
+/// pieces.
+fn lost_end(text: &str, pieces: &[Piece], max_tokens: usize) -> Option<String> {
+    let first_lost = pieces.get(max_tokens.saturating_sub(2))?;
+    let lost = &text[first_lost.word.start..];
+    let shown: String = lost.chars().take(40).collect();
+    Some(format!("the query is too long: '{shown}' and what follows is not read"))
+}
+
 type Weights = BTreeMap<TokenId, f32>;
 
 fn text_weights(
@@ -133,7 +145,7 @@ fn text_weights(
     }
     let weights = match mode {
         QueryMode::Tower => encoder.encode_text(&parsed.text)?,
-        QueryMode::Table => encoder.table_weights(&parsed.text),
+        QueryMode::Table => encoder.table_weights(&parsed.text).map_err(EncodeError::from)?,
     };
     Ok(weights.into_iter().collect())
 }
