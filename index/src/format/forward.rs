@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tantivy::directory::OwnedBytes;
 
@@ -187,10 +187,6 @@ impl Forward {
             return Err(file.broken("section with patches", "it agrees with section patches"));
         }
         Ok(())
-    }
-
-    pub(crate) fn file(&self) -> &Path {
-        self.file.file()
     }
 
     pub(crate) fn container(&self) -> &Container {
