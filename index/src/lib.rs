@@ -1,4 +1,5 @@
-//! Sparse vectors over a vocabulary as a field of tantivy: exact top-k, updates, deletes, filters.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 mod arena;
 mod error;

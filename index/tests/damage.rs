@@ -10,7 +10,7 @@ use sightword_index::{
 use tantivy::directory::RamDirectory;
 use tantivy::{Directory, DocAddress};
 
-use crate::support::{Answer, Doc, Fields, Request, delete, schema, writer};
+use crate::support::{Answer, Doc, Fields, Request, add, delete, schema, writer};
 
 /// A small index in memory whose files can be changed.
 struct Patient {
@@ -47,7 +47,7 @@ impl Patient {
         let mut writer = writer(&index);
         let docs = docs();
         for part in docs.chunks(docs.len().div_ceil(segments)) {
-            part.iter().for_each(|doc| drop(writer.add_document(doc.to_tantivy(fields)).unwrap()));
+            add(&writer, fields, part);
             writer.commit().unwrap();
         }
         delete(&writer, fields, 5);

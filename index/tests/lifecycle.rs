@@ -110,11 +110,11 @@ impl Life {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
     fn an_index_answers_as_a_map_does_through_all_its_life(
-        steps in proptest::collection::vec(step(), 1..60),
+        steps in proptest::collection::vec(step(), 1..45),
         requests in proptest::collection::vec(request(), 4),
     ) {
         let mut life = Life::begin();
@@ -124,5 +124,22 @@ proptest! {
                 life.check(&requests);
             }
         }
+    }
+}
+
+#[test]
+fn a_merge_does_not_make_an_uncommitted_first_delete_permanent() {
+    let mut life = Life::begin();
+    let vector = SparseVector::new([(sightword_index::TokenId(1), 1)]).unwrap();
+    for key in [1, 2] {
+        life.take(&Step::Put(key, 0, vector.clone()));
+        life.take(&Step::Commit);
+    }
+    for interruption in [Step::Reopen, Step::Rollback] {
+        life.take(&interruption);
+        life.take(&Step::Delete(1));
+        life.take(&Step::Merge);
+        life.take(&Step::Reopen);
+        life.check(&[]);
     }
 }

@@ -75,10 +75,16 @@ pub(crate) fn index_of(parts: &[&[Doc]]) -> (Index, Fields, IndexWriter) {
     let index = create_in_ram(schema).unwrap();
     let mut writer = writer(&index);
     for part in parts {
-        part.iter().for_each(|doc| drop(writer.add_document(doc.to_tantivy(fields)).unwrap()));
+        add(&writer, fields, part);
         writer.commit().unwrap();
     }
     (index, fields, writer)
+}
+
+pub(crate) fn add(writer: &IndexWriter, fields: Fields, docs: &[Doc]) {
+    for doc in docs {
+        writer.add_document(doc.to_tantivy(fields)).unwrap();
+    }
 }
 
 pub(crate) fn delete(writer: &IndexWriter, fields: Fields, key: u64) {

@@ -6,7 +6,7 @@ use tantivy::query::{BooleanQuery, Occur, Query};
 use tantivy::schema::Value;
 use tantivy::{DocAddress, TantivyDocument};
 
-use crate::support::{Doc, Fields, Request, delete, index_of, searcher};
+use crate::support::{Doc, Fields, Request, add, delete, index_of, searcher};
 
 fn doc(key: u64, group: u64, entries: &[(u16, u8)]) -> Doc {
     let entries = entries.iter().map(|&(token, impact)| (TokenId(token), impact));
@@ -100,7 +100,7 @@ fn a_query_made_by_an_old_searcher_serves_a_new_one() {
     let docs = docs();
     let (index, fields, mut writer) = index_of(&[&docs[..2]]);
     let old = searcher(&index, fields).query(query());
-    docs[2..].iter().for_each(|doc| drop(writer.add_document(doc.to_tantivy(fields)).unwrap()));
+    add(&writer, fields, &docs[2..]);
     writer.commit().unwrap();
     let new = searcher(&index, fields);
     assert_eq!(new.searcher().search(&old, &Count).unwrap(), 4);

@@ -75,7 +75,7 @@ struct Directory {
 impl Directory {
     fn add(&mut self, entries: Entries<'_>) -> Result<(), WriteError> {
         let doc = self.checksums.len();
-        if doc % 64 == 0 {
+        if doc.is_multiple_of(64) {
             self.with_patches.push(0);
         }
         if entries.patches.is_some() {
