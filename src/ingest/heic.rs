@@ -22,7 +22,13 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, D
         .and_then(|rgba| Pixels::new(size.0, size.1, rgba_over_white(&rgba)).ok())
         .ok_or_else(|| damaged("its pixels are missing".to_owned()))?;
     // The library has turned the picture by what the format itself says; EXIF repeats that only.
-    Ok(Decoded { pixels, size, details: None, orientation: Some(Orientation::UPRIGHT) })
+    Ok(Decoded {
+        pixels,
+        size,
+        reduced_by: 1,
+        details: None,
+        orientation: Some(Orientation::UPRIGHT),
+    })
 }
 
 /// The pixels without the bytes that pad each row.

@@ -173,7 +173,7 @@ fn a_forbidden_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret.png");
     fs::write(&path, fixture("card.png")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_ok() {
         return eprintln!("skipped: this user may read every file");
     }
