@@ -180,7 +180,7 @@ pub(crate) fn refresh(
 
 fn print_listing(report: &RefreshReport, console: &mut Console) -> anyhow::Result<()> {
     for (change, path) in &report.listing {
-        let path = console.path_bytes(path);
+        let (change, path) = (change.to_string(), console.path_bytes(path));
         let out = console.out();
         write!(out, "{change:<9} ")?;
         out.write_all(&path)?;
