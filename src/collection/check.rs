@@ -14,7 +14,10 @@ use super::{
     manifest::Manifest,
     skipped::SkipList,
 };
-use crate::{encode::Encoder, ingest::{DecodeOptions, read}};
+use crate::{
+    encode::Encoder,
+    ingest::{DecodeOptions, read},
+};
 
 /// Bytes that should be free where the index stands: a merge needs the index's size once more.
 const LEAST_FREE_BYTES: u64 = 256 << 20;
@@ -94,7 +97,7 @@ impl Collection {
             Err(error) => failed("model", &error),
         });
         checks.extend(check_files(&layout, &roots));
-        checks.extend(roots.iter().map(check_root));
+        checks.extend(roots.iter().map(|root| check_root(root)));
         checks.push(check_skipped(&layout));
         checks.extend(check_sample(&layout, &roots));
         checks.push(check_disk(&layout));
@@ -130,7 +133,9 @@ fn check_files(layout: &Layout, roots: &[PathBuf]) -> Vec<Check> {
     let damaged = damaged_files(&index, &files);
     let mut checks: Vec<Check> = damaged
         .iter()
-        .map(|(file, what)| failed("checksums", &blame.damaged(format!("index/{file}"), what)))
+        .map(|(file, what)| {
+            failed("checksums", &blame.damaged(format!("index/{file}"), what.as_str()))
+        })
         .collect();
     if checks.is_empty() {
         checks.push(ok("checksums", format!("{} files are whole", files.len())));
@@ -155,14 +160,15 @@ fn check_segments(index: &tantivy::Index, blame: super::error::Blame<'_>) -> Vec
             let detail = format!("{}: {} documents", report.segment, report.docs);
             ok("segment", detail)
         }
-        Some(problem) => {
-            failed("segment", &blame.damaged(Path::new("index").join(&problem.file), &problem.fault))
-        }
+        Some(problem) => failed(
+            "segment",
+            &blame.damaged(Path::new("index").join(&problem.file), problem.fault.to_string()),
+        ),
     };
     reports.iter().map(report).collect()
 }
 
-fn check_root(root: &PathBuf) -> Check {
+fn check_root(root: &Path) -> Check {
     if root.is_dir() {
         return ok("root", root.display().to_string());
     }

@@ -159,8 +159,11 @@ impl Collection {
     /// [`CollectionError::NoIndex`] if there is none.
     pub fn find(in_dir: Option<&Path>, index: Option<&Path>) -> Result<PathBuf, CollectionError> {
         let here = PathBuf::from(".");
-        let current = env::current_dir()
-            .map_err(|source| CollectionError::Io { verb: "find", path: here, source })?;
+        let current = env::current_dir().map_err(|source| CollectionError::Io {
+            verb: "find",
+            path: here,
+            source,
+        })?;
         layout::find(in_dir, index, &current)
     }
 
