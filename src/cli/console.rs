@@ -104,8 +104,7 @@ impl Console {
     }
 
     fn write_error(&self, message: &str) {
-        let safe =
-            if self.err_is_terminal { sanitize::lines(message) } else { message.to_owned() };
+        let safe = if self.err_is_terminal { sanitize::lines(message) } else { message.to_owned() };
         // There is nowhere left to say that standard error is gone.
         let _ = writeln!(io::stderr(), "{safe}");
     }

@@ -119,11 +119,7 @@ fn standing(explanation: &Explanation) -> String {
 }
 
 /// The rows whose products sum to the hit's score, each line behind `indent`.
-pub(crate) fn print_terms(
-    hit: &Hit,
-    indent: &str,
-    console: &mut Console,
-) -> anyhow::Result<()> {
+pub(crate) fn print_terms(hit: &Hit, indent: &str, console: &mut Console) -> anyhow::Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["token", "query", "image", "product", "share", "where"].map(Cell::new));
@@ -172,11 +168,7 @@ struct Explained<'a> {
     missing: Vec<QueryToken>,
 }
 
-fn print_json(
-    typed: &str,
-    explanation: &Explanation,
-    console: &mut Console,
-) -> anyhow::Result<()> {
+fn print_json(typed: &str, explanation: &Explanation, console: &mut Console) -> anyhow::Result<()> {
     let hit = &explanation.hit;
     let path = hit.paths.first().map(|path| JsonPath::new(&console.viewpoint().shown(path)));
     let explained = Explained {

@@ -102,7 +102,8 @@ impl Lines<'_> {
         let file = tempfile::NamedTempFile::new_in(folder_of(output)).with_context(cannot)?;
         let mut buffered = BufWriter::new(file);
         self.write(&mut buffered).with_context(cannot)?;
-        let file = buffered.into_inner().map_err(|error| error.into_error()).with_context(cannot)?;
+        let file =
+            buffered.into_inner().map_err(|error| error.into_error()).with_context(cannot)?;
         file.as_file().sync_all().with_context(cannot)?;
         file.persist(output).with_context(cannot)?;
         Ok(())

@@ -108,7 +108,9 @@ impl Index {
 
 fn confirm_pruning(console: &Console) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
-        bail!("--prune forgets pictures that are gone, and nobody is here to ask\n  try: --prune --yes");
+        bail!(
+            "--prune forgets pictures that are gone, and nobody is here to ask\n  try: --prune --yes"
+        );
     }
     console.say("forget the pictures that are gone? They are encoded again if they return. [y/N]");
     let mut answer = String::new();
@@ -169,9 +171,7 @@ fn print_listing(report: &RefreshReport, console: &mut Console) -> anyhow::Resul
 }
 
 fn print_json(report: &RefreshReport, console: &mut Console) -> anyhow::Result<()> {
-    let shown = |console: &Console, path: &Path| {
-        JsonPath::new(&console.viewpoint().shown(path))
-    };
+    let shown = |console: &Console, path: &Path| JsonPath::new(&console.viewpoint().shown(path));
     for (change, path) in &report.listing {
         let path = shown(console, path);
         Message::File(FileEvent { change: &change.to_string(), path }).write(console.out())?;
@@ -243,7 +243,10 @@ pub(crate) fn changes(report: &RefreshReport) -> String {
         told.push_str(&format!(", {} {name}", count(number)));
     }
     if !report.skipped.is_empty() {
-        told.push_str(&format!("   {} skipped (see --skipped)", count(report.skipped.len() as u64)));
+        told.push_str(&format!(
+            "   {} skipped (see --skipped)",
+            count(report.skipped.len() as u64)
+        ));
     }
     told
 }
@@ -252,7 +255,11 @@ pub(crate) fn changes(report: &RefreshReport) -> String {
 pub(crate) fn say_skipped(all: bool, report: &RefreshReport, console: &Console) {
     let named = if all { report.skipped.len() } else { SKIPPED_NAMED };
     for skipped in report.skipped.iter().take(named) {
-        console.warn(format_args!("skipped {}: {}", console.path_said(&skipped.path), skipped.reason));
+        console.warn(format_args!(
+            "skipped {}: {}",
+            console.path_said(&skipped.path),
+            skipped.reason
+        ));
     }
     if let Some(more) = report.skipped.len().checked_sub(named).filter(|more| *more > 0) {
         console.warn(format_args!("skipped {} more: --skipped names all", count(more as u64)));

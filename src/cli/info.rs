@@ -25,7 +25,11 @@ pub(crate) struct InfoArgs {
     json: bool,
 }
 
-pub(crate) fn run(args: &InfoArgs, model: &Model, console: &mut Console) -> anyhow::Result<Outcome> {
+pub(crate) fn run(
+    args: &InfoArgs,
+    model: &Model,
+    console: &mut Console,
+) -> anyhow::Result<Outcome> {
     let collection = args.place.open(model.load()?)?;
     let info = collection.info()?;
     if args.json {

@@ -27,7 +27,8 @@ impl Viewpoint {
 fn relative(path: &Path, here: &Path) -> Option<PathBuf> {
     let parts = |path: &Path| -> Option<Vec<_>> {
         let plain = |part: &Component<'_>| !matches!(part, Component::ParentDir);
-        path.is_absolute().then(|| path.components().map(|part| (part.as_os_str().to_owned(), plain(&part))))?
+        path.is_absolute()
+            .then(|| path.components().map(|part| (part.as_os_str().to_owned(), plain(&part))))?
             .map(|(part, plain)| plain.then_some(part))
             .collect()
     };

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn ordinary_names_of_any_language_are_left_alone() {
-        for plain in ["2021/IMG_2231.jpg", "été à Paris.jpg", "鳥 🐦.png", "שלום", r"a\b", ""] {
+        for plain in ["2021/IMG_2231.jpg", "été à Paris.jpg", "鳥 🐦.png", "שלום", r"a\b", ""]
+        {
             assert_eq!(text(plain), plain);
             assert_eq!(name(OsStr::new(plain)), plain);
         }

@@ -30,7 +30,11 @@ impl Grace {
 
     /// `Break` once the user asked to stop.
     pub(crate) fn flow(&self) -> ControlFlow<()> {
-        if ASKED.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if ASKED.load(Ordering::SeqCst) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 

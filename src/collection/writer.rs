@@ -133,8 +133,7 @@ impl<'a> Writer<'a> {
     /// The engine's writer, to write with.
     fn engine(&mut self) -> Result<&mut IndexWriter<TantivyDocument>, CollectionError> {
         if self.engine.is_none() {
-            let engine =
-                self.open().map_err(|error| self.collection.blame().engine(error))?;
+            let engine = self.open().map_err(|error| self.collection.blame().engine(error))?;
             self.engine = Some(engine);
         }
         self.is_pending = true;
