@@ -1,3 +1,7 @@
-#![doc = "x"]
+//! Search photos by words, and see which words matched and where.
 
+pub mod collection;
+pub mod encode;
+pub mod evidence;
 pub mod ingest;
+pub mod query;

@@ -1,1 +1,9 @@
-fn main() {}
+//! The program `sightword`: parse, call, exit code.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

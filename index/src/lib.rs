@@ -1,7 +1,29 @@
 //! Sparse vectors over a vocabulary as a field of tantivy: exact top-k, updates, deletes, filters.
 
+mod arena;
+mod error;
+mod exec;
+mod field;
+mod format;
+mod forward;
+mod merge;
+mod plugin;
 mod query;
+mod report;
+mod searcher;
+mod segment;
+mod touched;
 mod vector;
+mod weight;
 
+pub use error::{Fault, FileError, OpenError, SearchError};
+pub use exec::top::ScoredDoc;
+pub use field::{
+    FieldParams, add_sparse_field, add_vector, create_in, create_in_dir, create_in_ram,
+    field_params, open_in, open_in_dir, sparse_field,
+};
 pub use query::{Exclusion, QueryError, SparseQuery};
+pub use report::{IndexStats, SegmentReport, TokenStats, verify_segments};
+pub use searcher::{Executor, SearchOptions, SearchResult, SparseSearcher};
 pub use vector::{Entry, SparseVector, TokenId, VectorError};
+pub use weight::SparseFieldQuery;

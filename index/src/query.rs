@@ -1,6 +1,9 @@
 //! A sparse query: weighted terms and what must not match.
+//!
+//! [`SparseQuery::score`] and [`SparseQuery::excludes`] are the definition of search: every executor
+//! gives the same numbers, only faster.
 
-use crate::vector::TokenId;
+use crate::vector::{SparseVector, TokenId};
 
 /// Documents that hold every one of `tokens` with an impact of at least `floor` are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +40,8 @@ pub enum QueryError {
 /// Terms by rising token with weights 1 to 255, and exclusions.
 ///
 /// The score of a document is `Σ weight · impact` over the tokens that both have: a whole number,
-/// the same in every executor. An empty query matches nothing.
+/// the same in every executor. It always fits a `u32`, since 65,536 · 255 · 255 < 2³². An empty
+/// query matches nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SparseQuery {
     terms: Vec<(TokenId, u8)>,
@@ -49,11 +53,18 @@ impl SparseQuery {
     ///
     /// # Errors
     /// [`QueryError`] names the term that breaks a rule.
-    pub fn new(
-        _terms: Vec<(TokenId, u8)>,
-        _exclusions: Vec<Exclusion>,
-    ) -> Result<Self, QueryError> {
-        unimplemented!()
+    pub fn new(terms: Vec<(TokenId, u8)>, exclusions: Vec<Exclusion>) -> Result<Self, QueryError> {
+        if let Some(pair) = terms.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
+            let (previous, token) = (pair[0].0.0, pair[1].0.0);
+            return Err(QueryError::NotIncreasing { previous, token });
+        }
+        if let Some((token, _)) = terms.iter().find(|(_, weight)| *weight == 0) {
+            return Err(QueryError::ZeroWeight { token: token.0 });
+        }
+        if exclusions.iter().any(|exclusion| exclusion.tokens.is_empty() || exclusion.floor == 0) {
+            return Err(QueryError::EmptyExclusion);
+        }
+        Ok(Self { terms, exclusions })
     }
 
     /// The terms by rising token.
@@ -66,5 +77,91 @@ impl SparseQuery {
     #[must_use]
     pub fn exclusions(&self) -> &[Exclusion] {
         &self.exclusions
+    }
+
+    /// `Σ weight · impact` over the tokens that query and `vector` share. Exclusions play no part.
+    #[must_use]
+    pub fn score(&self, vector: &SparseVector) -> u32 {
+        score_of(&self.terms, vector.tokens(), vector.impacts())
+    }
+
+    /// Whether some exclusion removes a document with this vector.
+    #[must_use]
+    pub fn excludes(&self, vector: &SparseVector) -> bool {
+        self.excludes_entries(vector.tokens(), vector.impacts())
+    }
+
+    pub(crate) fn excludes_entries(&self, tokens: &[u16], impacts: &[u8]) -> bool {
+        let there = |token: &TokenId, floor: u8| {
+            tokens.binary_search(&token.0).is_ok_and(|at| impacts[at] >= floor)
+        };
+        self.exclusions
+            .iter()
+            .any(|exclusion| exclusion.tokens.iter().all(|token| there(token, exclusion.floor)))
+    }
+}
+
+/// The score of a document given as two columns, tokens rising on both sides.
+pub(crate) fn score_of(terms: &[(TokenId, u8)], tokens: &[u16], impacts: &[u8]) -> u32 {
+    let mut score = 0;
+    let mut from = 0;
+    for &(token, weight) in terms {
+        from += tokens[from..].partition_point(|&other| other < token.0);
+        if tokens.get(from) == Some(&token.0) {
+            score += u32::from(weight) * u32::from(impacts[from]);
+        }
+    }
+    score
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(terms: &[(u16, u8)], exclusions: Vec<Exclusion>) -> Result<SparseQuery, QueryError> {
+        let terms = terms.iter().map(|&(token, weight)| (TokenId(token), weight)).collect();
+        SparseQuery::new(terms, exclusions)
+    }
+
+    fn vector(entries: &[(u16, u8)]) -> SparseVector {
+        SparseVector::new(entries.iter().map(|&(token, impact)| (TokenId(token), impact))).unwrap()
+    }
+
+    fn exclusion(tokens: &[u16], floor: u8) -> Exclusion {
+        Exclusion { tokens: tokens.iter().copied().map(TokenId).collect(), floor }
+    }
+
+    #[test]
+    fn the_score_is_the_sum_of_products_of_shared_tokens() {
+        let query = query(&[(1, 2), (3, 255), (9, 7)], vec![]).unwrap();
+        assert_eq!(query.score(&vector(&[(0, 9), (3, 255), (9, 1)])), 255 * 255 + 7);
+        assert_eq!(query.score(&vector(&[(2, 9)])), 0);
+        assert_eq!(query.score(&vector(&[])), 0);
+    }
+
+    #[test]
+    fn the_greatest_score_fits() {
+        let terms: Vec<_> = (0..u16::MAX).map(|token| (token, 255)).collect();
+        let longest = vector(&terms);
+        assert_eq!(query(&terms, vec![]).unwrap().score(&longest), 65_535 * 255 * 255);
+    }
+
+    #[test]
+    fn an_exclusion_needs_all_its_tokens_at_the_floor() {
+        let query = query(&[(1, 1)], vec![exclusion(&[5, 4], 10), exclusion(&[8], 1)]).unwrap();
+        assert!(query.excludes(&vector(&[(4, 10), (5, 11)])));
+        assert!(!query.excludes(&vector(&[(4, 9), (5, 11)])));
+        assert!(!query.excludes(&vector(&[(5, 255)])));
+        assert!(query.excludes(&vector(&[(8, 1)])));
+    }
+
+    #[test]
+    fn what_asks_for_nothing_or_removes_everything_is_refused() {
+        let twice = QueryError::NotIncreasing { previous: 2, token: 2 };
+        assert_eq!(query(&[(2, 1), (2, 1)], vec![]), Err(twice));
+        assert_eq!(query(&[(2, 0)], vec![]), Err(QueryError::ZeroWeight { token: 2 }));
+        for bad in [exclusion(&[], 1), exclusion(&[3], 0)] {
+            assert_eq!(query(&[(2, 1)], vec![bad]), Err(QueryError::EmptyExclusion));
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Channels come last everywhere, so that a 1 × 1 convolution is one matrix product over all
 //! positions and a depthwise one runs along channels. Batch norms are folded into the weights.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use super::config::{BlockConfig, ModelConfig};
 use super::ops::{Activation, Depthwise, Linear};
@@ -13,6 +13,9 @@ use super::weights::Weights;
 const STEM_KERNEL: usize = 3;
 /// Stride of the stem.
 const STEM_STRIDE: usize = 2;
+
+/// Side of a map from which on pictures go through the blocks one by one.
+const LARGE_MAP: usize = 14;
 
 /// Stem, inverted residual blocks, head.
 pub(crate) struct Backbone {
@@ -69,31 +72,32 @@ impl Backbone {
     }
 
     /// Pictures of `size` × `size` RGB8 pixels → [pictures, grid · grid, channels].
+    ///
+    /// One picture at a time while its map is large, so that it stays in the cache; all together
+    /// once the weights are what is large.
     pub(crate) fn forward(&self, pictures: &[&[u8]]) -> Result<Tensor> {
-        let mut x = self.stem.forward(&self.stem_patches(pictures)?)?;
-        for block in &self.blocks {
-            x = block.forward(&x)?;
-        }
-        self.head.forward(&x)
+        let is_large = |block: &&Block| block.depthwise.size() > LARGE_MAP;
+        let (large, small) = self.blocks.split_at(self.blocks.iter().take_while(is_large).count());
+        let through = |x, blocks: &[Block]| blocks.iter().try_fold(x, |x, block| block.forward(&x));
+        let maps: Vec<Tensor> = pictures
+            .iter()
+            .map(|pixels| through(self.stem.forward(&self.stem_patches(pixels)?)?, large))
+            .collect::<Result<_>>()?;
+        self.head.forward(&through(Tensor::cat(&maps, 0)?, small)?)
     }
 
     /// The pixels under each position of the stem's kernel, channel by channel (im2col), centred
     /// and scaled; what lies outside of the picture is 0.
-    fn stem_patches(&self, pictures: &[&[u8]]) -> Result<Tensor> {
+    fn stem_patches(&self, pixels: &[u8]) -> Result<Tensor> {
         let side = self.size.div_ceil(STEM_STRIDE);
         let padding = ((side - 1) * STEM_STRIDE + STEM_KERNEL).saturating_sub(self.size) / 2;
         let width = 3 * STEM_KERNEL * STEM_KERNEL;
-        let mut patches = vec![0.0; pictures.len() * side * side * width];
-        let all = pictures.iter().zip(patches.chunks_exact_mut(side * side * width));
-        for (pixels, patches) in all {
-            for (position, patch) in patches.chunks_exact_mut(width).enumerate() {
-                let top = position / side * STEM_STRIDE;
-                let left = position % side * STEM_STRIDE;
-                self.stem_patch(pixels, (top, left), padding, patch);
-            }
+        let mut patches = vec![0.0; side * side * width];
+        for (position, patch) in patches.chunks_exact_mut(width).enumerate() {
+            let (top, left) = (position / side * STEM_STRIDE, position % side * STEM_STRIDE);
+            self.stem_patch(pixels, (top, left), padding, patch);
         }
-        let device = candle_core::Device::Cpu;
-        Tensor::from_vec(patches, (pictures.len(), side * side, width), &device)
+        Tensor::from_vec(patches, (1, side * side, width), &Device::Cpu)
     }
 
     fn stem_patch(&self, pixels: &[u8], corner: (usize, usize), padding: usize, patch: &mut [f32]) {

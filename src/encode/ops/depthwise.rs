@@ -1,12 +1,13 @@
 //! A depthwise convolution with TensorFlow's SAME padding, bias and ReLU6.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
-use pulp::{Simd, WithSimd};
+use pulp::{Scalar, Simd, WithSimd};
 
 use crate::encode::weights::Weights;
 
-/// Channels done at once: four 512-bit registers of sums.
-const LANES: usize = 64;
+/// Neighbouring columns done at once: a weight is read once for all of them, and their sums and
+/// inputs still fit the registers of the smallest instruction set.
+const TILE: usize = 4;
 
 /// One `kernel` × `kernel` filter a channel, on positions in rows of `size` (channels last).
 pub(crate) struct Depthwise {
@@ -47,6 +48,11 @@ impl Depthwise {
         x.apply_op1_no_bwd(self)
     }
 
+    /// Side of the input.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Side of the output: ⌈size ÷ stride⌉.
     pub(crate) fn output_size(&self) -> usize {
         self.size.div_ceil(self.stride)
@@ -68,52 +74,63 @@ impl Depthwise {
     }
 
     #[inline(always)]
-    fn position(&self, x: &[f32], row: usize, column: usize, out: &mut [f32]) {
-        let whole = self.channels - self.channels % LANES;
-        for channel in (0..whole).step_by(LANES) {
-            self.lanes::<LANES>(x, row, column, channel, out);
-        }
-        let mut channel = whole;
-        while channel + 16 <= self.channels {
-            self.lanes::<16>(x, row, column, channel, out);
-            channel += 16;
-        }
-        while channel + 8 <= self.channels {
-            self.lanes::<8>(x, row, column, channel, out);
-            channel += 8;
-        }
-        while channel < self.channels {
-            self.lanes::<1>(x, row, column, channel, out);
-            channel += 1;
+    fn picture<S: Simd>(&self, simd: S, x: &[f32], out: &mut Vec<f32>) {
+        let side = self.output_size();
+        let (x, _) = S::as_simd_f32s(x);
+        let mut line = vec![0.0; side * self.channels];
+        for row in 0..side {
+            let (outputs, _) = S::as_mut_simd_f32s(&mut line);
+            let mut column = 0;
+            while column < side {
+                let last = (column + TILE - 1).min(side - 1);
+                let is_inside = self.overlap(column).2 == self.kernel
+                    && self.overlap(last).2 == self.kernel
+                    && last - column == TILE - 1;
+                if is_inside {
+                    self.tile::<S, TILE>(simd, x, outputs, (row, column));
+                    column += TILE;
+                } else {
+                    self.tile::<S, 1>(simd, x, outputs, (row, column));
+                    column += 1;
+                }
+            }
+            out.extend_from_slice(&line);
         }
     }
 
+    /// `COLUMNS` outputs side by side in the line `out`. More than one must all have the whole kernel's width.
     #[inline(always)]
-    fn lanes<const N: usize>(
+    fn tile<S: Simd, const COLUMNS: usize>(
         &self,
-        x: &[f32],
-        row: usize,
-        column: usize,
-        channel: usize,
-        out: &mut [f32],
+        simd: S,
+        x: &[S::f32s],
+        out: &mut [S::f32s],
+        (row, column): (usize, usize),
     ) {
+        let (taps, _) = S::as_simd_f32s(&self.taps);
+        let (bias, _) = S::as_simd_f32s(&self.bias);
         let (tap_row, first_row, rows) = self.overlap(row);
         let (tap_column, first_column, columns) = self.overlap(column);
-        let mut sums = [0.0f32; N];
-        sums.copy_from_slice(&self.bias[channel..channel + N]);
-        for r in 0..rows {
-            for c in 0..columns {
-                let tap = (tap_row + r) * self.kernel + tap_column + c;
-                let at = ((first_row + r) * self.size + first_column + c) * self.channels + channel;
-                let taps = &self.taps[tap * self.channels + channel..][..N];
-                let values = &x[at..][..N];
-                for lane in 0..N {
-                    sums[lane] += values[lane] * taps[lane];
+        let (zero, six) = (simd.splat_f32s(0.0), simd.splat_f32s(6.0));
+        let depth = bias.len();
+        let at_out = column * depth;
+        for channel in 0..depth {
+            let mut sums = [bias[channel]; COLUMNS];
+            for r in 0..rows {
+                for c in 0..columns {
+                    let tap = (tap_row + r) * self.kernel + tap_column + c;
+                    let weight = taps[tap * depth + channel];
+                    let at = ((first_row + r) * self.size + first_column + c) * depth + channel;
+                    for (n, sum) in sums.iter_mut().enumerate() {
+                        let value = x[at + n * self.stride * depth];
+                        *sum = simd.mul_add_e_f32s(value, weight, *sum);
+                    }
                 }
             }
-        }
-        for (out, sum) in out[channel..channel + N].iter_mut().zip(sums) {
-            *out = sum.clamp(0.0, 6.0);
+            for (n, sum) in sums.into_iter().enumerate() {
+                let sum = simd.min_f32s(simd.max_f32s(sum, zero), six);
+                out[at_out + n * depth + channel] = sum;
+            }
         }
     }
 }
@@ -122,20 +139,18 @@ impl Depthwise {
 struct Picture<'a> {
     filter: &'a Depthwise,
     x: &'a [f32],
-    out: &'a mut [f32],
+    out: &'a mut Vec<f32>,
 }
 
 impl WithSimd for Picture<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) {
-        let (side, channels) = (self.filter.output_size(), self.filter.channels);
-        for row in 0..side {
-            for column in 0..side {
-                let at = (row * side + column) * channels;
-                self.filter.position(self.x, row, column, &mut self.out[at..at + channels]);
-            }
+    fn with_simd<S: Simd>(self, simd: S) {
+        if self.filter.channels.is_multiple_of(S::F32_LANES) {
+            self.filter.picture(simd, self.x, self.out);
+        } else {
+            self.filter.picture(Scalar::new(), self.x, self.out);
         }
     }
 }
@@ -152,10 +167,9 @@ impl CustomOp1 for Depthwise {
             bail!("depthwise takes {0} × {0} × {1}", self.size, self.channels);
         }
         let area = self.output_size() * self.output_size();
-        let mut out = vec![0.0; batch * area * channels];
-        let pictures = x.chunks_exact(positions * channels);
-        for (x, out) in pictures.zip(out.chunks_exact_mut(area * channels)) {
-            pulp::Arch::new().dispatch(Picture { filter: self, x, out });
+        let mut out = Vec::with_capacity(batch * area * channels);
+        for x in x.chunks_exact(positions * channels) {
+            pulp::Arch::new().dispatch(Picture { filter: self, x, out: &mut out });
         }
         Ok((CpuStorage::F32(out), Shape::from((batch, area, channels))))
     }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::activation::{Activation, Finish};
-use super::multiply::{View, multiply};
+use super::multiply::{View, multiply, multiply_onto};
 use crate::encode::weights::{Matrix, Weights};
 
 thread_local! {
@@ -76,32 +76,29 @@ impl Linear {
         if residual.is_some_and(|residual| residual.len() != rows * outputs) {
             bail!("the residual has another shape than {shape:?}");
         }
-        let mut out = vec![0.0; rows * outputs];
-        if rows <= FEW_ROWS {
-            self.few(x, residual, &mut out);
-        } else {
-            self.many(x, residual, &mut out);
-        }
+        let out = if rows <= FEW_ROWS { self.few(x, residual) } else { self.many(x, residual) };
         Ok((CpuStorage::F32(out), Shape::from(shape)))
     }
 
-    fn many(&self, x: &[f32], residual: Option<&[f32]>, out: &mut [f32]) {
+    fn many(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
         let (inputs, outputs) = (self.weight.columns(), self.weight.rows());
         let weight = self.prepared.get_or_init(|| transposed(&self.weight));
         let weight = View::by_rows(weight, inputs, outputs);
-        let rows = (OUT_FLOATS / outputs).max(32);
-        let blocks = x.chunks(rows * inputs).zip(out.chunks_mut(rows * outputs));
-        for (block, (x, out)) in blocks.enumerate() {
-            multiply(View::by_rows(x, x.len() / inputs, inputs), weight, out, outputs);
-            let start = block * rows * outputs;
-            self.finish(out, residual.map(|residual| &residual[start..start + out.len()]));
+        let mut out = Vec::with_capacity(x.len() / inputs * outputs);
+        for x in x.chunks((OUT_FLOATS / outputs).max(32) * inputs) {
+            let start = out.len();
+            multiply_onto(&mut out, View::by_rows(x, x.len() / inputs, inputs), weight);
+            let end = out.len();
+            self.finish(&mut out[start..], residual.map(|residual| &residual[start..end]));
         }
+        out
     }
 
     /// As `W · xᵀ`, so that weights are read in the order in which they are stored.
-    fn few(&self, x: &[f32], residual: Option<&[f32]>, out: &mut [f32]) {
+    fn few(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
         let (inputs, outputs) = (self.weight.columns(), self.weight.rows());
         let rows = x.len() / inputs;
+        let mut out = vec![0.0; rows * outputs];
         let x = transpose(x, inputs);
         let x = View::by_rows(&x, inputs, rows);
         SCRATCH.with_borrow_mut(|(weight, block)| {
@@ -118,7 +115,8 @@ impl Linear {
                 }
             }
         });
-        self.finish(out, residual);
+        self.finish(&mut out, residual);
+        out
     }
 
     fn finish(&self, rows: &mut [f32], residual: Option<&[f32]>) {

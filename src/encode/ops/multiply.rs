@@ -48,11 +48,33 @@ pub(crate) fn multiply(a: View<'_>, b: View<'_>, out: &mut [f32], row_step: usiz
     let room =
         b.columns <= row_step && a.rows.saturating_sub(1) * row_step + b.columns <= out.len();
     assert!(room, "{} × {} in {} floats", a.rows, b.columns, out.len());
+    // SAFETY: `out` has room for the product, by the assertions above, and is borrowed mutably.
+    unsafe { product(a, b, out.as_mut_ptr(), row_step) }
+}
+
+/// Appends the rows of `a · b` to `out`: as [`multiply`], without zeros that are written first.
+pub(crate) fn multiply_onto(out: &mut Vec<f32>, a: View<'_>, b: View<'_>) {
+    assert_eq!(a.columns, b.rows, "inner sizes");
+    let (before, added) = (out.len(), a.rows * b.columns);
+    out.reserve(added);
+    let spare = out.spare_capacity_mut().as_mut_ptr().cast::<f32>();
+    // SAFETY: `reserve` made room for the product, and the vector is borrowed mutably.
+    unsafe { product(a, b, spare, b.columns) }
+    // SAFETY: `product` has written each of the `added` floats.
+    unsafe { out.set_len(before + added) }
+}
+
+/// Writes `a · b` from `out` on, every element of it, and reads nothing there.
+///
+/// # Safety
+/// `a.columns` is `b.rows`; `out` may be written for `a.rows` rows of `b.columns` floats, `row_step`
+/// apart, and nothing else refers to these.
+unsafe fn product(a: View<'_>, b: View<'_>, out: *mut f32, row_step: usize) {
     // No step is longer than its slice, and a slice's length fits an `isize`.
     let step = |n: usize| isize::try_from(n).unwrap_or(isize::MAX);
-    let (out, a_values, b_values) = (out.as_mut_ptr(), a.values.as_ptr(), b.values.as_ptr());
-    // SAFETY: `View` and the assertion above checked that every (row, column) is inside of its
-    // slice. `out` is borrowed mutably, so it overlaps neither `a` nor `b`.
+    let (a_values, b_values) = (a.values.as_ptr(), b.values.as_ptr());
+    // SAFETY: every (row, column) of a `View` is inside of its slice; `out` is as the caller
+    // promises.
     unsafe {
         gemm(
             a.rows,
@@ -95,6 +117,14 @@ mod tests {
             }
             assert_eq!(out[row * 6 + 5], -1.0, "floats between rows are left alone");
         }
+    }
+
+    #[test]
+    fn a_product_is_appended_to_what_is_there() {
+        let mut out = vec![7.0];
+        let (a, b) = ([1.0, 2.0], [3.0, 4.0, 5.0, 6.0]);
+        multiply_onto(&mut out, View::by_rows(&a, 1, 2), View::by_rows(&b, 2, 2));
+        assert_eq!(out, [7.0, 13.0, 16.0]);
     }
 
     #[test]

@@ -1,0 +1,109 @@
+//! The vectors of a segment that is still being filled, and their inversion.
+
+use crate::format::forward::{Documents, Entries};
+use crate::format::inverted::{Lists, Visit, WriteError};
+use crate::vector::SparseVector;
+
+/// Vectors in the order of their documents, as columns.
+#[derive(Default)]
+pub(crate) struct Arena {
+    tokens: Vec<u16>,
+    impacts: Vec<u8>,
+    /// As long as `tokens`; 0 where a document has no patches.
+    patches: Vec<u8>,
+    docs: Vec<Doc>,
+}
+
+struct Doc {
+    /// Where the document's entries end.
+    end: usize,
+    with_patches: bool,
+}
+
+impl Arena {
+    pub(crate) fn add(&mut self, vector: &SparseVector) {
+        self.tokens.extend_from_slice(vector.tokens());
+        self.impacts.extend_from_slice(vector.impacts());
+        self.patches.extend_from_slice(vector.patches().unwrap_or(&[]));
+        self.patches.resize(self.tokens.len(), 0);
+        let with_patches = vector.patches().is_some();
+        self.docs.push(Doc { end: self.tokens.len(), with_patches });
+    }
+
+    /// Documents so far. tantivy counts them in 32 bits too.
+    pub(crate) fn docs(&self) -> u32 {
+        u32::try_from(self.docs.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Memory held, and that which [`Arena::invert`] will take on top.
+    pub(crate) fn bytes(&self) -> usize {
+        let columns =
+            2 * self.tokens.capacity() + self.impacts.capacity() + self.patches.capacity();
+        let inverted = (size_of::<u32>() + 1) * self.tokens.len();
+        columns + inverted + size_of::<Doc>() * self.docs.capacity()
+    }
+
+    fn documents(&self) -> impl Iterator<Item = Entries<'_>> {
+        let mut start = 0;
+        self.docs.iter().map(move |doc| {
+            let range = start..doc.end;
+            start = doc.end;
+            Entries {
+                tokens: &self.tokens[range.clone()],
+                impacts: &self.impacts[range.clone()],
+                patches: doc.with_patches.then(|| &self.patches[range]),
+            }
+        })
+    }
+
+    /// Sorts all postings by token, in one pass that counts and one that places them.
+    pub(crate) fn invert(&self) -> InvertedArena {
+        let mut ends = vec![0_usize; 1 << 16];
+        self.tokens.iter().for_each(|token| ends[usize::from(*token)] += 1);
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += std::mem::replace(end, sum);
+        }
+        let mut docs = vec![0_u32; sum];
+        let mut impacts = vec![0_u8; sum];
+        for (doc, entries) in (0_u32..).zip(self.documents()) {
+            for (token, impact) in entries.tokens.iter().zip(entries.impacts) {
+                let end = &mut ends[usize::from(*token)];
+                docs[*end] = doc;
+                impacts[*end] = *impact;
+                *end += 1;
+            }
+        }
+        InvertedArena { ends, docs, impacts }
+    }
+}
+
+impl Documents for Arena {
+    fn visit(
+        &self,
+        visit: &mut dyn FnMut(Entries<'_>) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        self.documents().try_for_each(visit)
+    }
+}
+
+/// The arena's postings by token, then by document.
+pub(crate) struct InvertedArena {
+    /// Where each token's list ends.
+    ends: Vec<usize>,
+    docs: Vec<u32>,
+    impacts: Vec<u8>,
+}
+
+impl Lists for InvertedArena {
+    fn visit(&self, visit: &mut Visit<'_>) -> Result<(), WriteError> {
+        let mut start = 0;
+        for (token, &end) in (0..=u16::MAX).zip(&self.ends) {
+            if start < end {
+                visit(token, &self.docs[start..end], &self.impacts[start..end])?;
+            }
+            start = end;
+        }
+        Ok(())
+    }
+}

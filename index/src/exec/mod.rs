@@ -1,0 +1,54 @@
+//! How are the best documents of a segment found, exactly?
+//!
+//! - [`exhaustive`]: scores every document from the forward file. Slow, obvious: the oracle.
+//! - [`windowed`]: adds up postings window by window. The default.
+//! - [`top`]: where what they find goes.
+//!
+//! Both give the same hits and counts, to the last bit. They know no tantivy: a [`Job`] is all.
+
+pub(crate) mod exhaustive;
+pub(crate) mod top;
+pub(crate) mod windowed;
+
+use crate::format::forward::Forward;
+use crate::format::inverted::Inverted;
+use crate::query::SparseQuery;
+
+/// What to do in one segment.
+pub(crate) struct Job<'a> {
+    pub(crate) query: &'a SparseQuery,
+    pub(crate) inverted: &'a Inverted,
+    pub(crate) forward: &'a Forward,
+    /// The least score that counts as a match, at least 1.
+    pub(crate) floor: u32,
+    /// One bit a document; `None` allows all. Both together decide who takes part at all.
+    pub(crate) alive: Option<&'a [u64]>,
+    pub(crate) filter: Option<&'a [u64]>,
+}
+
+impl Job<'_> {
+    /// The documents of one 64-document word that take part.
+    fn allowed(&self, word: usize) -> u64 {
+        let alive = self.alive.map_or(u64::MAX, |bits| bits[word]);
+        self.filter.map_or(alive, |bits| alive & bits[word])
+    }
+}
+
+/// Documents at or above the floor that take part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Those that no exclusion removes.
+    pub(crate) matched: u64,
+    /// Those that one removes.
+    pub(crate) excluded: u64,
+}
+
+/// Takes matching documents, by rising number.
+pub(crate) trait Sink {
+    /// The least score that may still change the outcome. Lower ones need not be offered; equal ones
+    /// must be, since ties are the sink's to break.
+    fn least(&self) -> u32;
+
+    /// A matching document.
+    fn offer(&mut self, doc: u32, score: u32);
+}

@@ -1,0 +1,235 @@
+//! `sightword explain`: the sum that is a picture's score, and what it lacks.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde::Serialize;
+use sightword::collection::{Explanation, Hit, Patch, SearchRequest, Term};
+use sightword::evidence::{self, Word};
+use sightword::ingest::{self, DecodeOptions};
+
+use super::Outcome;
+use super::asked::{Asked, Refinement, picture_ref};
+use super::console::Console;
+use super::format;
+use super::json::{self, JsonPath, QueryToken, TermRow};
+use super::place::{Model, Place};
+
+/// Show why a picture matches a query, or why not
+#[derive(Debug, Args)]
+#[command(help_template = super::TEMPLATE, before_help = "\
+  sightword explain 'dog on a beach' 2021/IMG_2231.jpg
+  sightword explain 'dog on a beach' b3:9f2c41d07a55
+  sightword explain 'dog on a beach' IMG_2231.jpg -o why.png")]
+pub(crate) struct Explain {
+    /// The query, as for search
+    #[arg(value_name = "QUERY")]
+    query: String,
+
+    /// The picture: its file, or its id (b3:…)
+    #[arg(value_name = "IMAGE|ID")]
+    picture: String,
+
+    /// Draw the winning patches on the picture, into this PNG file
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    refinement: Refinement,
+
+    #[command(flatten)]
+    place: Place,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Explain, model: &Model, console: &mut Console) -> anyhow::Result<Outcome> {
+    let asked = Asked::read(std::slice::from_ref(&args.query), None, &args.refinement)?;
+    let typed = asked.typed.clone();
+    let collection = args.place.open(model.load()?)?;
+    let mut request = SearchRequest::new(asked.query);
+    request.like = asked.like;
+    request.mode = asked.mode;
+    let explanation = collection.explain(&request, &picture_ref(&args.picture))?;
+    for warning in &explanation.warnings {
+        console.warn(warning);
+    }
+    if args.json {
+        print_json(&typed, &explanation, console)?;
+    } else if !console.is_quiet() {
+        print(&explanation, console)?;
+    }
+    if let Some(output) = &args.output {
+        draw(&typed, &explanation, output)?;
+        console.say(format_args!("drawn: {}", console.path_said(output)));
+    }
+    let scores = explanation.hit.score.whole > 0;
+    Ok(if scores { Outcome::Found } else { Outcome::Nothing })
+}
+
+/// The whole explanation for people.
+fn print(explanation: &Explanation, console: &mut Console) -> anyhow::Result<()> {
+    let hit = &explanation.hit;
+    if !hit.terms.is_empty() {
+        print_terms(hit, "", console)?;
+    }
+    let missing = missing_words(explanation, console);
+    if !missing.is_empty() {
+        writeln!(console.out(), "not in image: {missing}")?;
+    }
+    for word in &explanation.excluded_by {
+        let word = console.word(word);
+        writeln!(console.out(), "excluded by '{word}': search leaves this picture out")?;
+    }
+    writeln!(console.out(), "total {:.2}{}", hit.score.shown, standing(explanation))?;
+    Ok(())
+}
+
+/// `'running' (query 0.44), …`, heaviest first.
+fn missing_words(explanation: &Explanation, console: &Console) -> String {
+    let mut missing: Vec<_> = explanation.missing.iter().collect();
+    missing.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    let word = |token: &&_| -> String {
+        let token: &sightword::collection::ShownToken = token;
+        format!("'{}' (query {:.2})", console.word(&token.token), token.weight)
+    };
+    let shown: Vec<String> = missing.iter().take(MISSING_NAMED).map(word).collect();
+    let more = missing.len() - shown.len();
+    let rest = if more > 0 { format!(" and {more} lighter ones") } else { String::new() };
+    shown.join(", ") + &rest
+}
+
+/// Missing words that are named; a query has up to some sixty.
+const MISSING_NAMED: usize = 8;
+
+/// ` = search score   rank 1 of 118   coverage 86% (30% needed)`
+fn standing(explanation: &Explanation) -> String {
+    let matched = format::count(explanation.matched);
+    let coverage = format::percent(explanation.hit.coverage.into());
+    let needed = format::percent(explanation.threshold.into());
+    let rank = match explanation.rank {
+        Some(rank) => format!("rank {} of {matched}", format::count(rank)),
+        None => format!("no rank among {matched}"),
+    };
+    format!(" = search score   {rank}   coverage {coverage} ({needed} needed)")
+}
+
+/// The rows whose products sum to the hit's score, each line behind `indent`.
+pub(crate) fn print_terms(
+    hit: &Hit,
+    indent: &str,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["token", "query", "image", "product", "share", "where"].map(Cell::new));
+    for term in &hit.terms {
+        let share = f64::from(term.product) / f64::from(hit.score.whole.max(1));
+        table.add_row([
+            console.word(&term.token),
+            format!("{:.2}", term.query),
+            format!("{:.2}", term.image),
+            format!("{:.2}", term.shown),
+            format::percent(share),
+            place(&term.patches),
+        ]);
+    }
+    for column in 0..table.column_count() {
+        let Some(column_style) = table.column_mut(column) else { continue };
+        column_style.set_padding((0, 2));
+        if (1..=4).contains(&column) {
+            column_style.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for line in table.lines() {
+        writeln!(console.out(), "{indent}{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// `row 4 col 2`, from 0, of each winning patch.
+fn place(patches: &[Patch]) -> String {
+    let place = |patch: &Patch| format!("row {} col {}", patch.row, patch.column);
+    patches.iter().map(place).collect::<Vec<_>>().join(", ")
+}
+
+#[derive(Serialize)]
+struct Explained<'a> {
+    query: &'a str,
+    id: String,
+    path: Option<JsonPath>,
+    score: f64,
+    coverage: f64,
+    threshold: f64,
+    rank: Option<u64>,
+    matched: u64,
+    excluded_by: &'a [String],
+    terms: Vec<TermRow>,
+    missing: Vec<QueryToken>,
+}
+
+fn print_json(
+    typed: &str,
+    explanation: &Explanation,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let hit = &explanation.hit;
+    let path = hit.paths.first().map(|path| JsonPath::new(&console.viewpoint().shown(path)));
+    let explained = Explained {
+        query: typed,
+        id: hit.id.to_string(),
+        path,
+        score: hit.score.shown,
+        coverage: format::four_digits(hit.coverage.into()),
+        threshold: format::four_digits(explanation.threshold.into()),
+        rank: explanation.rank,
+        matched: explanation.matched,
+        excluded_by: &explanation.excluded_by,
+        terms: hit.terms.iter().map(TermRow::from).collect(),
+        missing: explanation.missing.iter().map(QueryToken::from).collect(),
+    };
+    json::line(&explained, console.out())?;
+    Ok(())
+}
+
+/// Pixels on the longer side that a drawing is made from: more would not be seen.
+const DRAWN_SIDE: u32 = 1024;
+
+fn draw(typed: &str, explanation: &Explanation, output: &Path) -> anyhow::Result<()> {
+    let path = readable(&explanation.hit)?;
+    let options = DecodeOptions { target: DRAWN_SIDE, ..DecodeOptions::default() };
+    let picture = ingest::read(path, &options)?;
+    let words: Vec<Word> = explanation.hit.terms.iter().map(drawn_word).collect();
+    let total = explanation.hit.score.shown;
+    let drawing = evidence::draw(&picture.pixels, explanation.grid, typed, total, &words);
+    let file = tempfile::NamedTempFile::new_in(folder_of(output))
+        .and_then(|mut file| drawing.write_png(&mut file).map(|()| file))
+        .with_context(|| format!("cannot draw into {}", output.display()))?;
+    file.persist(output).with_context(|| format!("cannot write {}", output.display()))?;
+    Ok(())
+}
+
+/// Where a file's temporary forerunner can be renamed from.
+pub(crate) fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn readable(hit: &Hit) -> anyhow::Result<&Path> {
+    let there = hit.paths.iter().find(|path| path.is_file()).or(hit.paths.first());
+    there.map(PathBuf::as_path).context("the picture has no file any more")
+}
+
+fn drawn_word(term: &Term) -> Word {
+    Word {
+        label: term.token.clone(),
+        value: term.shown,
+        patches: term.patches.iter().map(|patch| (patch.row, patch.column)).collect(),
+    }
+}

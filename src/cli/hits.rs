@@ -1,0 +1,192 @@
+//! The five forms in which hits are printed.
+
+use std::path::Path;
+
+use clap::builder::styling::{AnsiColor, Style};
+use sightword::collection::{Hit, SearchReply, Term};
+
+use super::console::Console;
+use super::explain;
+use super::format;
+use super::json::{self, Begin, End, JsonPath, Match, Message, QueryToken};
+
+/// How hits are printed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    /// For people: rank, score, coverage, path, heaviest words.
+    Rows {
+        /// Whether the whole sum follows each row.
+        explain: bool,
+    },
+    /// Paths only, each ended by this byte.
+    Paths {
+        /// Line end or NUL.
+        end: u8,
+    },
+    /// JSON Lines.
+    Json,
+    /// A TREC run.
+    Trec,
+}
+
+/// What the JSON form says before the hits.
+pub(crate) struct Header<'a> {
+    pub(crate) typed: &'a str,
+    pub(crate) index: &'a Path,
+    pub(crate) model: &'a str,
+}
+
+/// Words named in a row and in "no match".
+const HEAVIEST: usize = 3;
+
+pub(crate) const DIM: Style = Style::new().dimmed();
+const STRONG: Style = Style::new().bold();
+const WORD: Style = AnsiColor::Green.on_default();
+
+/// Prints the hits of `reply`.
+pub(crate) fn print(
+    reply: &SearchReply,
+    form: Form,
+    header: &Header<'_>,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    match form {
+        Form::Rows { explain } => print_rows(&reply.hits, explain, console),
+        Form::Paths { end } => print_paths(&reply.hits, end, console),
+        Form::Json => print_json(reply, header, console),
+        Form::Trec => print_trec(&reply.hits, console),
+    }
+}
+
+fn print_rows(hits: &[Hit], explain: bool, console: &mut Console) -> anyhow::Result<()> {
+    let paths: Vec<Vec<u8>> = hits.iter().map(|hit| shown_path(hit, console)).collect();
+    let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
+    let rank_width = widest(&mut hits.iter().map(|hit| hit.rank.to_string().len())).max(2);
+    let score_width = widest(&mut hits.iter().map(|hit| format!("{:.2}", hit.score.shown).len()));
+    let path_width = widest(&mut paths.iter().map(|path| width(path)));
+    for (hit, path) in hits.iter().zip(&paths) {
+        let score = format!("{:>score_width$.2}", hit.score.shown);
+        let numbers = format!(
+            "{:>rank_width$}  {}  {:>4}  ",
+            hit.rank,
+            console.paint(STRONG, score),
+            format::percent(hit.coverage.into())
+        );
+        let words = heaviest(&hit.terms, console);
+        let gap = path_width - width(path) + 2;
+        let out = console.out();
+        write!(out, "{numbers}")?;
+        out.write_all(path)?;
+        writeln!(out, "{:gap$}{words}", "")?;
+        if explain {
+            explain::print_terms(hit, "    ", console)?;
+        }
+    }
+    Ok(())
+}
+
+/// Characters, near enough to columns for aligning names.
+fn width(path: &[u8]) -> usize {
+    String::from_utf8_lossy(path).chars().count()
+}
+
+/// `dog 3.9 · beach 2.8 · sand 0.9`
+fn heaviest(terms: &[Term], console: &Console) -> String {
+    let mut shown: Vec<&Term> = terms.iter().collect();
+    shown.sort_by_key(|term| std::cmp::Reverse(term.product));
+    let word = |term: &&Term| {
+        let weight = console.paint(DIM, format_args!("{:.1}", term.shown));
+        format!("{} {weight}", console.paint(WORD, console.word(&term.token)))
+    };
+    shown.iter().take(HEAVIEST).map(word).collect::<Vec<_>>().join(" · ")
+}
+
+/// The first of a hit's paths. Pictures are only hits while they have one.
+fn first_path(hit: &Hit) -> &Path {
+    hit.paths.first().map_or(Path::new(""), |path| path.as_path())
+}
+
+fn shown_path(hit: &Hit, console: &Console) -> Vec<u8> {
+    console.path_bytes(first_path(hit))
+}
+
+fn print_paths(hits: &[Hit], end: u8, console: &mut Console) -> anyhow::Result<()> {
+    for hit in hits {
+        let path = shown_path(hit, console);
+        console.out().write_all(&path)?;
+        console.out().write_all(&[end])?;
+    }
+    Ok(())
+}
+
+/// Whole-number scores: they order exactly as the ranks do, ties included.
+fn print_trec(hits: &[Hit], console: &mut Console) -> anyhow::Result<()> {
+    for hit in hits {
+        writeln!(console.out(), "1 Q0 {} {} {} sightword", hit.id, hit.rank, hit.score.whole)?;
+    }
+    Ok(())
+}
+
+fn print_json(
+    reply: &SearchReply,
+    header: &Header<'_>,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let viewpoint = console.viewpoint().clone();
+    let shown = |path: &Path| JsonPath::new(&viewpoint.shown(path));
+    let begin = Begin {
+        query: header.typed,
+        tokens: reply.query.tokens.iter().map(QueryToken::from).collect(),
+        exclude: &reply.query.excluded,
+        index: shown(header.index),
+        model: header.model,
+    };
+    Message::Begin(begin).write(console.out())?;
+    for hit in &reply.hits {
+        Message::Match(Match::new(hit, shown)).write(console.out())?;
+    }
+    let nearest = reply.nearest.as_ref().filter(|_| reply.hits.is_empty());
+    let end = End {
+        matched: reply.matched,
+        returned: reply.hits.len(),
+        excluded: reply.excluded,
+        verdict: json::verdict(reply.verdict),
+        nearest: nearest.map(|hit| Match::new(hit, shown)),
+        elapsed: reply.elapsed.into(),
+        warnings: reply.warnings.len(),
+        errors: 0,
+    };
+    Message::End(end).write(console.out())?;
+    Ok(())
+}
+
+/// Why there are no hits, and the nearest picture.
+pub(crate) fn no_match(reply: &SearchReply, offset: usize, console: &Console) -> String {
+    if offset > 0 && reply.matched > 0 {
+        return format!("no more: {} matched in all", format::count(reply.matched));
+    }
+    let least = format::percent(reply.threshold.into());
+    let words = query_words(reply);
+    let Some(hit) = &reply.nearest else {
+        return format!("no match: no image has any word of '{words}'");
+    };
+    format!(
+        "no match: no image covers {least} of '{words}'   (nearest: {:.2}  {}  {}; --all shows it)",
+        hit.score.shown,
+        format::percent(hit.coverage.into()),
+        console.path_said(first_path(hit))
+    )
+}
+
+/// Said below hits that only `--all` shows.
+pub(crate) fn below_threshold(reply: &SearchReply) -> String {
+    let least = format::percent(reply.threshold.into());
+    format!("no match: no image covers {least} of '{}'; these are the nearest", query_words(reply))
+}
+
+fn query_words(reply: &SearchReply) -> String {
+    let mut tokens: Vec<_> = reply.query.tokens.iter().collect();
+    tokens.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    let words: Vec<&str> = tokens.iter().take(HEAVIEST).map(|token| &*token.token).collect();
+    words.join(" · ")
+}

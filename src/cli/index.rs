@@ -1,0 +1,260 @@
+//! `sightword index`: makes the index true to the folders.
+
+use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::Args;
+use sightword::collection::{Collection, CollectionError, RefreshOptions, RefreshReport};
+use sightword::encode::Encoder;
+
+use super::Outcome;
+use super::console::Console;
+use super::format::{self, count};
+use super::json::{FileEvent, JsonPath, Message, SkippedFile, Summary};
+use super::place::Model;
+use super::progress::Bar;
+use super::signal::Grace;
+
+/// Index folders of pictures, or bring their index up to date
+#[derive(Debug, Args)]
+#[command(help_template = super::TEMPLATE, before_help = "\
+  sightword index ~/Photos             index a folder, or only what is new in it
+  sightword index --dry-run            what would change, in the nearest index
+  sightword index --prune --yes .      also forget pictures that are gone")]
+pub(crate) struct Index {
+    /// Folders of pictures [default: those of the nearest index here or above]
+    #[arg(value_name = "DIR")]
+    folders: Vec<PathBuf>,
+
+    /// Where the index stands, if not in the first DIR/.sightword
+    #[arg(long, value_name = "DIR", env = "SIGHTWORD_INDEX")]
+    index: Option<PathBuf>,
+
+    /// Say what would change, change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Forget pictures that are gone (they are only hidden otherwise)
+    #[arg(long)]
+    prune: bool,
+
+    /// Do not ask before pruning
+    #[arg(long)]
+    yes: bool,
+
+    /// Also index what .sightwordignore, .gitignore and .ignore leave out
+    #[arg(long)]
+    no_ignore: bool,
+
+    /// List every file that was skipped, and why
+    #[arg(long)]
+    skipped: bool,
+
+    /// Exit with 2 if a file was skipped
+    #[arg(long)]
+    strict: bool,
+
+    /// Threads [default: one a core]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+
+    /// Skip pictures with more megapixels than this
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_megapixels: Option<u64>,
+
+    /// Print what happened as JSON Lines
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Index, model: &Model, console: &mut Console) -> anyhow::Result<Outcome> {
+    if args.prune && !args.dry_run && !args.yes {
+        confirm_pruning(console)?;
+    }
+    let mut collection = open_or_create(&args.folders, args.index.as_deref(), model.load()?)?;
+    let report = refresh(&mut collection, &args.options(), console)?;
+    if args.json {
+        print_json(&report, console)?;
+    } else if args.dry_run {
+        print_listing(&report, console)?;
+    }
+    say_summary(args, &report, &collection, console)?;
+    if report.interrupted {
+        console.say("sightword: stopped; what was done is committed, the same command goes on");
+        return Ok(Outcome::Interrupted);
+    }
+    if args.strict && !report.skipped.is_empty() {
+        bail!("{} skipped", format::counted(report.skipped.len() as u64, "file was", "files were"));
+    }
+    Ok(Outcome::Found)
+}
+
+impl Index {
+    fn options(&self) -> RefreshOptions {
+        let mut options = RefreshOptions::default();
+        options.jobs = self.jobs.unwrap_or(options.jobs);
+        options.prune = self.prune;
+        options.dry_run = self.dry_run;
+        options.use_ignore_files = !self.no_ignore;
+        if let Some(megapixels) = self.max_megapixels {
+            options.decode.max_pixels = megapixels.saturating_mul(1_000_000);
+        }
+        options
+    }
+}
+
+fn confirm_pruning(console: &Console) -> anyhow::Result<()> {
+    if !io::stdin().is_terminal() {
+        bail!("--prune forgets pictures that are gone, and nobody is here to ask\n  try: --prune --yes");
+    }
+    console.say("forget the pictures that are gone? They are encoded again if they return. [y/N]");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if !matches!(answer.trim(), "y" | "Y" | "yes") {
+        bail!("nothing was changed");
+    }
+    Ok(())
+}
+
+/// The collection of `folders` (none: the nearest one), made if there is none.
+pub(crate) fn open_or_create(
+    folders: &[PathBuf],
+    index: Option<&Path>,
+    encoder: Arc<Encoder>,
+) -> anyhow::Result<Collection> {
+    match Collection::find(folders.first().map(PathBuf::as_path), index) {
+        Ok(found) => Ok(Collection::open(&found, encoder)?),
+        Err(CollectionError::NoIndex { .. }) if !folders.is_empty() => {
+            Ok(Collection::create(folders, index, encoder)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Refreshes with a bar; the first Ctrl-C finishes the batch and commits.
+pub(crate) fn refresh(
+    collection: &mut Collection,
+    options: &RefreshOptions,
+    console: &Console,
+) -> anyhow::Result<RefreshReport> {
+    let grace = Grace::begin()?;
+    let bar = Bar::new(console);
+    let report = collection.refresh(options, &mut |progress| {
+        bar.update(&progress);
+        grace.flow()
+    });
+    bar.clear();
+    let report = report?;
+    for notice in &report.notices {
+        console.warn(notice);
+    }
+    Ok(report)
+}
+
+fn print_listing(report: &RefreshReport, console: &mut Console) -> anyhow::Result<()> {
+    if console.is_quiet() {
+        return Ok(());
+    }
+    for (change, path) in &report.listing {
+        let path = console.path_bytes(path);
+        let out = console.out();
+        write!(out, "{change:<9} ")?;
+        out.write_all(&path)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+fn print_json(report: &RefreshReport, console: &mut Console) -> anyhow::Result<()> {
+    let shown = |console: &Console, path: &Path| {
+        JsonPath::new(&console.viewpoint().shown(path))
+    };
+    for (change, path) in &report.listing {
+        let path = shown(console, path);
+        Message::File(FileEvent { change: &change.to_string(), path }).write(console.out())?;
+    }
+    for skipped in &report.skipped {
+        let path = shown(console, &skipped.path);
+        Message::Skipped(SkippedFile { path, reason: &skipped.reason }).write(console.out())?;
+    }
+    let summary = Summary {
+        new: report.new,
+        changed: report.changed,
+        moved: report.moved,
+        copied: report.copied,
+        removed: report.removed,
+        restored: report.restored,
+        pruned: report.pruned,
+        unchanged: report.unchanged,
+        skipped: report.skipped.len(),
+        interrupted: report.interrupted,
+        elapsed: report.elapsed.into(),
+    };
+    Message::Summary(summary).write(console.out())?;
+    Ok(())
+}
+
+/// Skipped files that are named without `--skipped`.
+const SKIPPED_NAMED: usize = 10;
+
+/// Two lines: what happened, and what the index is now; before them, what was skipped.
+fn say_summary(
+    args: &Index,
+    report: &RefreshReport,
+    collection: &Collection,
+    console: &Console,
+) -> anyhow::Result<()> {
+    say_skipped(args.skipped, report, console);
+    let verb = if args.dry_run { "would index" } else { "indexed" };
+    console.say(format_args!("{verb} {}", changes(report)));
+    if !args.dry_run {
+        let info = collection.info()?;
+        console.say(format_args!(
+            "index {}  {}  {:.0} tokens/image  {}  {}",
+            console.path_said(&info.index_dir),
+            format::counted(info.pictures, "image", "images"),
+            info.tokens_per_picture,
+            format::bytes(info.bytes),
+            format::duration(report.elapsed)
+        ));
+    }
+    Ok(())
+}
+
+/// `5 298 new, 0 changed, 41 moved (reused), 12 removed   7 skipped (see --skipped)`
+pub(crate) fn changes(report: &RefreshReport) -> String {
+    let mut told = format!(
+        "{} new, {} changed, {} moved (reused), {} removed",
+        count(report.new),
+        count(report.changed),
+        count(report.moved),
+        count(report.removed)
+    );
+    let rarer = [
+        (report.copied, "copied"),
+        (report.restored, "restored"),
+        (report.pruned, "pruned"),
+        (report.unchanged, "unchanged"),
+    ];
+    for (number, name) in rarer.into_iter().filter(|(number, _)| *number > 0) {
+        told.push_str(&format!(", {} {name}", count(number)));
+    }
+    if !report.skipped.is_empty() {
+        told.push_str(&format!("   {} skipped (see --skipped)", count(report.skipped.len() as u64)));
+    }
+    told
+}
+
+/// Names skipped files with their reasons: all, or the first few.
+pub(crate) fn say_skipped(all: bool, report: &RefreshReport, console: &Console) {
+    let named = if all { report.skipped.len() } else { SKIPPED_NAMED };
+    for skipped in report.skipped.iter().take(named) {
+        console.warn(format_args!("skipped {}: {}", console.path_said(&skipped.path), skipped.reason));
+    }
+    if let Some(more) = report.skipped.len().checked_sub(named).filter(|more| *more > 0) {
+        console.warn(format_args!("skipped {} more: --skipped names all", count(more as u64)));
+    }
+}

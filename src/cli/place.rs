@@ -1,0 +1,69 @@
+//! Which collection and which model a verb works on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use sightword::collection::Collection;
+use sightword::encode::Encoder;
+
+/// Where the collection is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// The folder of pictures [default: the nearest index here or above]
+    #[arg(long = "in", value_name = "DIR")]
+    pub(crate) in_dir: Option<PathBuf>,
+
+    /// Where the index stands, if not in DIR/.sightword
+    #[arg(long, value_name = "DIR", env = "SIGHTWORD_INDEX")]
+    pub(crate) index: Option<PathBuf>,
+}
+
+/// Which model to use.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Model {
+    /// A model folder instead of the model inside the program
+    #[arg(
+        long = "model",
+        value_name = "DIR",
+        env = "SIGHTWORD_MODEL",
+        global = true,
+        hide_short_help = true
+    )]
+    folder: Option<PathBuf>,
+}
+
+impl Model {
+    /// Makes the encoder ready; its networks are set up when first used.
+    pub(crate) fn load(&self) -> anyhow::Result<Arc<Encoder>> {
+        let encoder = match &self.folder {
+            Some(folder) => Encoder::open(folder)
+                .with_context(|| format!("cannot use the model in {}", folder.display()))?,
+            None => Encoder::embedded().context("the model inside the program is damaged")?,
+        };
+        Ok(Arc::new(encoder))
+    }
+}
+
+impl Place {
+    /// The index's folder, without opening it.
+    pub(crate) fn find(&self) -> anyhow::Result<PathBuf> {
+        Ok(Collection::find(self.in_dir.as_deref(), self.index.as_deref())?)
+    }
+
+    /// Opens the collection that stands there.
+    pub(crate) fn open(&self, encoder: Arc<Encoder>) -> anyhow::Result<Collection> {
+        Ok(Collection::open(&self.find()?, encoder)?)
+    }
+}
+
+/// Whether a file's name says that it is a picture.
+pub(crate) fn has_picture_name(path: &Path) -> bool {
+    const ENDINGS: [&str; 14] = [
+        "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "jxl", "avif",
+        "heic", "heif",
+    ];
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}

@@ -1,0 +1,159 @@
+//! Writing: documents in, commits, and few segments in the end.
+
+use sightword_index::SparseVector;
+use tantivy::{
+    IndexWriter, TantivyDocument,
+    indexer::{IndexWriterOptions, LogMergePolicy},
+};
+
+use super::{
+    Collection,
+    engine::View,
+    error::CollectionError,
+    schema::{Record, StoredFacts},
+};
+use crate::ingest::ContentId;
+
+/// Memory for documents that are not on disk yet, in bytes. A commit comes long before it is full.
+const BUDGET_BYTES: usize = 32 << 20;
+/// Segments with fewer documents are merged into one at the end of a run.
+const SMALL_SEGMENT: u32 = 20_000;
+/// A segment of which this share is deleted is written anew.
+const MOST_DELETED: f32 = 0.3;
+
+/// The one writer of an index. Nothing is opened before something is written.
+pub(crate) struct Writer<'a> {
+    collection: &'a Collection,
+    engine: Option<IndexWriter<TantivyDocument>>,
+    /// A commit to look known pictures up in; any will do that has them.
+    view: View,
+    /// Whether something was written since the last commit.
+    is_pending: bool,
+    has_committed: bool,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(collection: &'a Collection) -> Self {
+        let view = collection.view.clone();
+        Self { collection, engine: None, view, is_pending: false, has_committed: false }
+    }
+
+    /// Adds a picture; `replaces`: instead of what the index has of it.
+    pub(crate) fn put(
+        &mut self,
+        record: &Record,
+        vector: &SparseVector,
+        replaces: bool,
+    ) -> Result<(), CollectionError> {
+        let collection = self.collection;
+        let fields = &collection.engine.fields;
+        let document = record.to_document(fields, vector).map_err(|error| {
+            let error = std::io::Error::other(error);
+            collection.blame().io("store a picture in", &collection.layout.index(), error)
+        })?;
+        let engine = self.engine()?;
+        if replaces {
+            engine.delete_term(fields.term_of(record.id));
+        }
+        engine.add_document(document).map_err(|error| collection.blame().engine(error))?;
+        Ok(())
+    }
+
+    /// Forgets a picture.
+    pub(crate) fn forget(&mut self, id: ContentId) -> Result<(), CollectionError> {
+        let term = self.collection.engine.fields.term_of(id);
+        self.engine()?.delete_term(term);
+        Ok(())
+    }
+
+    /// The facts and the vector of a picture that was committed.
+    pub(crate) fn stored(
+        &mut self,
+        id: ContentId,
+    ) -> Result<(StoredFacts, SparseVector), CollectionError> {
+        let collection = self.collection;
+        let (fields, blame) = (&collection.engine.fields, collection.blame());
+        let mut address = self.view.find(fields, id).map_err(|error| blame.engine(error))?;
+        if address.is_none() {
+            // It was committed in this run.
+            self.view = collection.engine.reopen(&self.view, blame)?;
+            address = self.view.find(fields, id).map_err(|error| blame.engine(error))?;
+        }
+        let lost = || blame.damaged(super::layout::INDEX, format!("{id} is no longer in it"));
+        let address = address.ok_or_else(lost)?;
+        let record = self.view.record(fields, address, blame)?;
+        Ok((record.facts, self.view.vector(address, blame)?))
+    }
+
+    /// Makes what was written so far durable and visible, all of it at once.
+    pub(crate) fn commit(&mut self) -> Result<(), CollectionError> {
+        let blame = self.collection.blame();
+        if let Some(engine) = self.engine.as_mut().filter(|_| self.is_pending) {
+            engine.commit().map_err(|error| blame.engine(error))?;
+            self.has_committed = true;
+            self.is_pending = false;
+        }
+        Ok(())
+    }
+
+    /// Waits for merges, and leaves at most one small segment.
+    pub(crate) fn finish(mut self) -> Result<(), CollectionError> {
+        let blame = self.collection.blame();
+        if !self.has_committed {
+            return Ok(());
+        }
+        if let Some(engine) = self.engine.take() {
+            engine.wait_merging_threads().map_err(|error| blame.engine(error))?;
+        }
+        self.merge_small().map_err(|error| blame.engine(error))
+    }
+
+    fn merge_small(&self) -> tantivy::Result<()> {
+        let index = &self.collection.engine.index;
+        let segments = index.searchable_segment_metas()?;
+        let small: Vec<_> =
+            segments.iter().filter(|segment| segment.max_doc() < SMALL_SEGMENT).collect();
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no seven digits")]
+        let is_stale = |deleted: u32, all: u32| deleted as f32 > MOST_DELETED * all as f32;
+        let is_needed = match small.as_slice() {
+            [] => false,
+            [one] => is_stale(one.num_deleted_docs(), one.max_doc()),
+            _ => true,
+        };
+        if !is_needed {
+            return Ok(());
+        }
+        let ids: Vec<_> = small.iter().map(|segment| segment.id()).collect();
+        let mut writer = self.open()?;
+        writer.merge(&ids).wait()?;
+        writer.garbage_collect_files().wait()?;
+        writer.wait_merging_threads()
+    }
+
+    /// The engine's writer, to write with.
+    fn engine(&mut self) -> Result<&mut IndexWriter<TantivyDocument>, CollectionError> {
+        if self.engine.is_none() {
+            let engine =
+                self.open().map_err(|error| self.collection.blame().engine(error))?;
+            self.engine = Some(engine);
+        }
+        self.is_pending = true;
+        match &mut self.engine {
+            Some(engine) => Ok(engine),
+            None => unreachable!("it was opened above"),
+        }
+    }
+
+    fn open(&self) -> tantivy::Result<IndexWriter<TantivyDocument>> {
+        let options = IndexWriterOptions::builder()
+            .memory_budget_per_thread(BUDGET_BYTES)
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .build();
+        let writer = self.collection.engine.index.writer_with_options(options)?;
+        let mut policy = LogMergePolicy::default();
+        policy.set_del_docs_ratio_before_merge(MOST_DELETED);
+        writer.set_merge_policy(Box::new(policy));
+        Ok(writer)
+    }
+}

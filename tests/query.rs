@@ -1,0 +1,169 @@
+//! The query language, as a user types it.
+
+use proptest::prelude::*;
+use sightword::query::{Filter, MAX_WEIGHT, ParsedQuery, Problem, parse};
+
+fn parsed(text: &str) -> ParsedQuery {
+    parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn problem(text: &str) -> (usize, Problem) {
+    let error = parse(text).expect_err(text);
+    (error.at, error.problem)
+}
+
+#[test]
+fn a_caption_is_a_query_as_it_stands() {
+    for text in ["A dog runs.", "t-shirt: red", "note: a cat, isn't it?", "50% off & more", "犬"] {
+        assert_eq!(parsed(text), ParsedQuery::plain(text));
+    }
+    assert_eq!(parsed("  a \t dog\n"), ParsedQuery::plain("a dog"));
+    assert!(parsed("").is_empty());
+}
+
+#[test]
+fn words_and_phrases_are_excluded() {
+    let query = parsed(r#"dog on a beach -surfboard -"hot dog""#);
+    assert_eq!(query.text, "dog on a beach");
+    assert_eq!(query.excluded, ["surfboard", "hot dog"]);
+}
+
+#[test]
+fn words_and_phrases_carry_weights() {
+    let query = parsed(r#"dog^2 on "a red beach"^0.5 sand"#);
+    assert_eq!(query.text, "dog on a red beach sand");
+    let boosts: Vec<_> = query.boosts.iter().map(|boost| (&*boost.word, boost.factor)).collect();
+    assert_eq!(boosts, [("dog", 2.0), ("a red beach", 0.5)]);
+    for boost in &query.boosts {
+        assert_eq!(query.text[boost.range.clone()], boost.word);
+    }
+}
+
+#[test]
+fn quotes_make_operators_plain() {
+    let query = parsed(r#""-5 degrees" "2^3" "path:x""#);
+    assert_eq!(query, ParsedQuery::plain("-5 degrees 2^3 path:x"));
+}
+
+#[test]
+fn filters_take_plain_and_quoted_values() {
+    let query = parsed(r#"dog path:"my photos/2021" camera:pixel after:1970-01-02 before:1971"#);
+    assert_eq!(query.text, "dog");
+    let expected = [
+        Filter::Path("my photos/2021".into()),
+        Filter::Camera("pixel".into()),
+        Filter::After(86_400),
+        Filter::Before(365 * 86_400),
+    ];
+    assert_eq!(query.filters, expected);
+    assert!(matches!(parsed("x size:>=1920x1080").filters[..], [Filter::Size(_)]));
+    assert!(matches!(parsed("x near:48.86,2.35,5").filters[..], [Filter::Near { .. }]));
+}
+
+#[test]
+fn json_gives_raw_token_weights() {
+    let query = parsed(" {\"dog\": 2, \"##board\": 0.5} path:2021 -cat");
+    assert_eq!(query.weights, [("dog".to_owned(), 2.0), ("##board".to_owned(), 0.5)]);
+    assert_eq!(query.excluded, ["cat"]);
+    assert_eq!(query.filters, [Filter::Path("2021".into())]);
+    assert!(query.text.is_empty());
+}
+
+#[test]
+fn an_incomplete_operator_is_an_error_at_its_place() {
+    assert_eq!(problem("dog - cat"), (4, Problem::LoneDash));
+    assert_eq!(problem("dog -"), (4, Problem::LoneDash));
+    assert_eq!(problem("dog -..."), (4, Problem::NothingToExclude));
+    assert_eq!(problem(r#"dog -"""#), (4, Problem::NothingToExclude));
+    assert_eq!(problem("dog -cat^2"), (8, Problem::WeightedExclusion));
+    assert_eq!(problem(r#"dog -"a cat"^2"#), (12, Problem::WeightedExclusion));
+    assert_eq!(problem("^2"), (0, Problem::NothingToWeigh));
+    assert_eq!(problem(r#"a "red dog"#), (2, Problem::OpenQuotes));
+    assert_eq!(problem(r#"a """#), (2, Problem::EmptyQuotes));
+    assert_eq!(problem("dog -path:x"), (4, Problem::ExcludedFilter { name: "path".into() }));
+    assert_eq!(problem(r#"{"dog": 2} cat"#), (11, Problem::WordsAfterJson));
+}
+
+#[test]
+fn weights_must_be_numbers_in_range() {
+    for weight in ["", "0", "0.0", "-1", "nan", "NaN", "inf", "1e2", "100.5", "1.2.3", "x", "."] {
+        for text in [format!("dog^{weight}"), format!("\"a dog\"^{weight}")] {
+            assert!(matches!(problem(&text).1, Problem::BadWeight { .. }), "{text}");
+        }
+    }
+    assert!((parsed("dog^100").boosts[0].factor - MAX_WEIGHT).abs() < f32::EPSILON);
+}
+
+#[test]
+fn filter_values_must_make_sense() {
+    for text in
+        ["after:", "after:yesterday", "before:2021-13", "size:2mp", "near:1,2", "path:[", "camera:"]
+    {
+        assert!(matches!(problem(text), (at, Problem::BadFilter { .. }) if at > 0), "{text}");
+    }
+}
+
+#[test]
+fn json_that_is_no_object_of_weights_is_an_error() {
+    for text in ["{", "{}", r#"{"dog"}"#, r#"{"dog": "x"}"#, r#"{"dog": 1, "dog": 2}"#, "{dog: 1}"]
+    {
+        assert!(matches!(problem(text).1, Problem::BadJson { .. }), "{text}");
+    }
+    for text in [r#"{"dog": 0}"#, r#"{"dog": -1}"#, r#"{"dog": 101}"#] {
+        assert!(matches!(problem(text).1, Problem::BadWeight { .. }), "{text}");
+    }
+}
+
+#[test]
+fn the_caret_stands_below_the_problem() {
+    let error = parse("perro - ñandú").expect_err("lone dash");
+    assert_eq!(error.caret(), "perro - ñandú\n      ^");
+    let error = parse("ñandú - perro").expect_err("lone dash");
+    assert_eq!(error.caret(), "ñandú - perro\n      ^");
+}
+
+#[test]
+fn a_long_query_is_cut_around_the_problem() {
+    let error = parse(&format!("{} - {}", "a ".repeat(500), "b ".repeat(500))).expect_err("dash");
+    let caret = error.caret();
+    let [shown, below] = caret.lines().collect::<Vec<_>>()[..] else { panic!("{caret}") };
+    assert!(shown.starts_with('…') && shown.ends_with('…') && shown.chars().count() < 80);
+    assert_eq!(shown.chars().nth(below.len() - 1), Some('-'));
+}
+
+proptest! {
+    #[test]
+    fn parse_never_panics(text in ".*") {
+        if let Err(error) = parse(&text) {
+            prop_assert!(text.is_char_boundary(error.at));
+            prop_assert_eq!(error.caret().lines().count(), 2);
+        }
+    }
+
+    #[test]
+    fn parse_never_panics_on_operators(
+        text in r#"([-^":{},.<>\[\]*x0-9é\n ]|path|size|near|after|camera|\{"a":){0,24}"#,
+    ) {
+        if let Err(error) = parse(&text) {
+            prop_assert!(text.is_char_boundary(error.at));
+            prop_assert_eq!(error.caret().lines().count(), 2);
+        }
+    }
+
+    #[test]
+    fn a_printed_weight_is_read_back_the_same(weight in 1e-6f32..=MAX_WEIGHT) {
+        prop_assert_eq!(parsed(&format!("dog^{weight}")).boosts[0].factor, weight);
+        let json = format!("{{\"dog\": {weight}}}");
+        prop_assert_eq!(parsed(&json).weights[0].1, weight);
+    }
+
+    #[test]
+    fn boosts_know_where_their_words_stand(words in prop::collection::vec("[a-zé]{1,6}", 1..6)) {
+        let text = words.iter().map(|word| format!("{word}^2")).collect::<Vec<_>>().join("  ");
+        let query = parsed(&text);
+        prop_assert_eq!(&query.text, &words.join(" "));
+        for boost in &query.boosts {
+            prop_assert_eq!(&query.text[boost.range.clone()], &boost.word);
+        }
+    }
+}
