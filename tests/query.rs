@@ -1,7 +1,14 @@
 //! The query language, as a user types it.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
-use sightword::query::{Filter, MAX_WEIGHT, ParsedQuery, Problem, parse};
+use sightword::encode::Encoder;
+use sightword::query::{
+    CompileError, CompiledQuery, Filter, MAX_WEIGHT, ParsedQuery, Problem, QueryMode,
+    REACHABLE_IMPACT, compile, parse,
+};
+use sightword_index::SparseVector;
 
 fn parsed(text: &str) -> ParsedQuery {
     parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -165,5 +172,123 @@ proptest! {
         for boost in &query.boosts {
             prop_assert_eq!(&query.text[boost.range.clone()], &boost.word);
         }
+    }
+}
+
+// Compiling, with the embedded model
+
+fn encoder() -> &'static Encoder {
+    static ENCODER: LazyLock<Encoder> = LazyLock::new(|| Encoder::embedded().unwrap());
+    &ENCODER
+}
+
+fn compiled(text: &str, mode: QueryMode) -> CompiledQuery {
+    compile(&parsed(text), None, encoder(), mode).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn weight(query: &CompiledQuery, token: &str) -> Option<f32> {
+    let id = encoder().vocabulary().id(token).unwrap();
+    let term = query.sparse.terms().iter().find(|term| term.0 == id)?;
+    Some(f32::from(term.1) / query.scale)
+}
+
+#[test]
+fn the_tower_adds_related_words_and_the_table_does_not() {
+    let tower = compiled("a cup of coffee", QueryMode::Tower);
+    let table = compiled("a cup of coffee", QueryMode::Table);
+    assert!(tower.sparse.terms().len() > 10);
+    assert_eq!(table.sparse.terms().len(), 2, "cup and coffee");
+    for query in [tower, table] {
+        let sum: u32 = query.sparse.terms().iter().map(|term| u32::from(term.1)).sum();
+        assert_eq!(query.reachable, sum * REACHABLE_IMPACT);
+        assert!(query.warnings.is_empty(), "{:?}", query.warnings);
+    }
+}
+
+#[test]
+fn a_boost_multiplies_the_word_and_leaves_the_others() {
+    let plain = compiled("dog beach", QueryMode::Table);
+    let boosted = compiled("dog^2 beach", QueryMode::Table);
+    let near = |a: Option<f32>, b: Option<f32>| (a.unwrap() - b.unwrap()).abs() < 0.02;
+    assert!(near(weight(&boosted, "dog"), weight(&plain, "dog").map(|weight| weight * 2.0)));
+    assert!(near(weight(&boosted, "beach"), weight(&plain, "beach")));
+    let huge = compiled("dog^100 beach", QueryMode::Table);
+    assert!(huge.scale < plain.scale, "the whole query is scaled down");
+    assert_eq!(huge.sparse.terms().iter().map(|term| term.1).max(), Some(255));
+}
+
+#[test]
+fn raw_weights_stand_as_they_are_and_unknown_tokens_are_named() {
+    let query = compiled(r#"{"dog": 2, "beach": 0.5}"#, QueryMode::Tower);
+    assert_eq!((weight(&query, "dog"), weight(&query, "beach")), (Some(2.0), Some(0.5)));
+    let error = compile(&parsed(r#"{"qwzx": 1}"#), None, encoder(), QueryMode::Tower).unwrap_err();
+    assert_eq!(error.to_string(), "'qwzx' is not in the model's vocabulary");
+    assert!(!compiled(r#"{"the": 1}"#, QueryMode::Tower).warnings.is_empty());
+}
+
+#[test]
+fn exclusions_keep_their_words_and_those_never_seen_are_said() {
+    let query = compiled(r#"dog -cat -the -"red ball""#, QueryMode::Table);
+    assert_eq!(query.excluded, ["cat", "red ball"]);
+    let lengths: Vec<usize> =
+        query.sparse.exclusions().iter().map(|exclusion| exclusion.tokens.len()).collect();
+    assert_eq!(lengths, [1, 2]);
+    assert_eq!(query.warnings, ["'the' cannot be excluded: the model never sees it"]);
+}
+
+#[test]
+fn a_word_in_pieces_is_one_group() {
+    let query = compiled("Snowboarding", QueryMode::Table);
+    let [group] = &query.words[..] else { panic!("{:?}", query.words) };
+    assert_eq!(group.word, "snowboarding");
+    let vocabulary = encoder().vocabulary();
+    let pieces: Vec<&str> = group.tokens.iter().map(|token| vocabulary.token(*token)).collect();
+    assert!(pieces.contains(&"snow"), "{pieces:?}");
+}
+
+#[test]
+fn a_query_without_words_is_an_error_and_a_picture_alone_is_not() {
+    for text in ["", "-cat", "path:2021"] {
+        let error = compile(&parsed(text), None, encoder(), QueryMode::Tower).unwrap_err();
+        assert!(matches!(error, CompileError::Empty), "{text}");
+    }
+    let dog = encoder().vocabulary().id("dog").unwrap();
+    let like = SparseVector::new([(dog, 96)]).unwrap();
+    let query = compile(&parsed("-cat"), Some(&like), encoder(), QueryMode::Tower).unwrap();
+    assert_eq!(query.sparse.terms(), [(dog, 96)]);
+    let both = compile(&parsed(r#"{"dog": 1}"#), Some(&like), encoder(), QueryMode::Tower).unwrap();
+    assert_eq!(weight(&both, "dog"), Some(2.5));
+}
+
+#[test]
+fn what_the_model_cannot_read_is_warned_about() {
+    for text in ["咖啡杯", "ຄຳສັ່ງ ຄຳ"] {
+        let warnings = compiled(text, QueryMode::Table).warnings;
+        assert!(warnings.iter().any(|warning| warning.contains("English")), "{text}: {warnings:?}");
+    }
+    let long = compiled(&"dog ".repeat(60), QueryMode::Tower).warnings;
+    assert!(long[0].starts_with("the query is too long: 'dog dog"), "{long:?}");
+}
+
+proptest! {
+    #[test]
+    fn compiled_queries_keep_the_rules(
+        words in prop::collection::vec("(-?(dog|cat|snowboard|été|the|[a-z]{1,9}))(\\^[1-9]0?)?", 1..12),
+    ) {
+        let text = words.join(" ").replace("-the", "the");
+        let Ok(query) = parse(&text) else { return Ok(()) };
+        let Ok(query) = compile(&query, None, encoder(), QueryMode::Table) else { return Ok(()) };
+        let terms = query.sparse.terms();
+        prop_assert!(terms.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        prop_assert!(terms.iter().all(|term| term.1 >= 1));
+        prop_assert!(terms.iter().all(|term| encoder().vocabulary().is_output(term.0)));
+        prop_assert!(query.scale > 0.0);
+        prop_assert_eq!(query.sparse.exclusions().len(), query.excluded.len());
+        for exclusion in query.sparse.exclusions() {
+            prop_assert!(!exclusion.tokens.is_empty() && exclusion.floor > 0);
+        }
+        let mut grouped: Vec<_> = query.words.iter().flat_map(|group| &group.tokens).collect();
+        grouped.sort_unstable();
+        prop_assert!(grouped.windows(2).all(|pair| pair[0] != pair[1]));
     }
 }

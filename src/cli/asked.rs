@@ -10,7 +10,7 @@ use sightword::query::{self, ParsedQuery, QueryMode};
 use super::place::has_picture_name;
 
 /// What ids of pictures begin with.
-const ID_PREFIX: &str = "b3:";
+pub(crate) const ID_PREFIX: &str = "b3:";
 
 /// How words get their weights.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]

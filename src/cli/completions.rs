@@ -8,7 +8,7 @@ use super::{Cli, Outcome};
 
 /// Print completions for a shell
 #[derive(Debug, Args)]
-#[command(help_template = super::TEMPLATE, before_help = "\
+#[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword completions bash > ~/.local/share/bash-completion/completions/sightword
   sightword completions zsh > ~/.zfunc/_sightword
   sightword completions fish > ~/.config/fish/completions/sightword.fish")]

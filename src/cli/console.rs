@@ -21,7 +21,7 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// The process's own streams.
+    /// The process's own streams; a quiet one prints and says nothing but errors.
     pub(crate) fn new(color: ColorChoice, quiet: bool) -> Self {
         let out = io::stdout();
         // The order of flag, environment variables and terminal is anstream's. Its stripping is
@@ -30,7 +30,7 @@ impl Console {
         Self {
             out_is_terminal: out.is_terminal(),
             out_has_color: choice != ColorChoice::Never,
-            out: Box::new(BufWriter::new(out.lock())),
+            out: if quiet { Box::new(io::sink()) } else { Box::new(BufWriter::new(out.lock())) },
             err_is_terminal: io::stderr().is_terminal(),
             quiet,
             viewpoint: Viewpoint::here(),
@@ -50,11 +50,6 @@ impl Console {
     /// Whether progress may be drawn.
     pub(crate) fn shows_progress(&self) -> bool {
         self.err_is_terminal && !self.quiet
-    }
-
-    /// Whether nothing but errors may be said.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet
     }
 
     pub(crate) fn viewpoint(&self) -> &Viewpoint {

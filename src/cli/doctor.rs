@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
-use sightword::collection::{Check, CheckState, Collection};
+use sightword::collection::{Check, CheckStatus, Collection};
 
 use super::console::Console;
 use super::json;
@@ -12,7 +12,7 @@ use super::{Outcome, sanitize};
 
 /// Check the index, its folders and the model
 #[derive(Debug, Args)]
-#[command(help_template = super::TEMPLATE, before_help = "\
+#[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword doctor                   the nearest index here or above
   sightword doctor --in ~/Photos     the index of a folder
   sightword doctor --json            for programs")]
@@ -35,29 +35,29 @@ struct CheckLine<'a> {
 
 pub(crate) fn run(args: &Doctor, model: &Model, console: &mut Console) -> anyhow::Result<Outcome> {
     let encoder = model.load()?;
-    let checks = Collection::check(&args.place.find()?, &encoder);
-    let failed = checks.iter().any(|check| matches!(check.state, CheckState::Fail));
+    let checks = Collection::diagnose(&args.place.find()?, &encoder);
+    let failed = checks.iter().any(|check| check.status == CheckStatus::Fail);
     for check in &checks {
         if args.json {
             print_json(check, console)?;
-        } else if !console.is_quiet() {
+        } else {
             print(check, console)?;
         }
     }
     Ok(if failed { Outcome::Nothing } else { Outcome::Found })
 }
 
-fn name(state: &CheckState) -> (&'static str, Style) {
-    match state {
-        CheckState::Ok => ("ok", AnsiColor::Green.on_default()),
-        CheckState::Warn => ("warn", AnsiColor::Yellow.on_default()),
-        CheckState::Fail => ("fail", AnsiColor::Red.on_default().bold()),
+fn name(status: CheckStatus) -> (&'static str, Style) {
+    match status {
+        CheckStatus::Ok => ("ok", AnsiColor::Green.on_default()),
+        CheckStatus::Warn => ("warn", AnsiColor::Yellow.on_default()),
+        CheckStatus::Fail => ("fail", AnsiColor::Red.on_default().bold()),
     }
 }
 
 /// `ok|warn|fail name — detail — fix`
 fn print(check: &Check, console: &mut Console) -> anyhow::Result<()> {
-    let (state, style) = name(&check.state);
+    let (state, style) = name(check.status);
     let mut told = format!("{} — {}", check.name, check.detail);
     if let Some(fix) = &check.fix {
         told.push_str(" — ");
@@ -70,8 +70,8 @@ fn print(check: &Check, console: &mut Console) -> anyhow::Result<()> {
 }
 
 fn print_json(check: &Check, console: &mut Console) -> anyhow::Result<()> {
-    let (state, _) = name(&check.state);
-    let (name, detail, fix) = (&*check.name, &*check.detail, check.fix.as_deref());
+    let (state, _) = name(check.status);
+    let (name, detail, fix) = (check.name, &*check.detail, check.fix.as_deref());
     json::line(&CheckLine { state, name, detail, fix }, console.out())?;
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::place::Model;
 
 /// Measure recall on a dataset with captions
 #[derive(Debug, Args)]
-#[command(help_template = super::TEMPLATE, before_help = "\
+#[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword eval --dataset flickr8k.jsonl --split test
   sightword eval --dataset flickr8k.jsonl --split test --query-mode table
   sightword eval --dataset flickr8k.jsonl --split test --json")]

@@ -19,7 +19,7 @@ use super::place::{Model, Place};
 
 /// Show why a picture matches a query, or why not
 #[derive(Debug, Args)]
-#[command(help_template = super::TEMPLATE, before_help = "\
+#[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword explain 'dog on a beach' 2021/IMG_2231.jpg
   sightword explain 'dog on a beach' b3:9f2c41d07a55
   sightword explain 'dog on a beach' IMG_2231.jpg -o why.png")]
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Explain, model: &Model, console: &mut Console) -> anyho
     }
     if args.json {
         print_json(&typed, &explanation, console)?;
-    } else if !console.is_quiet() {
+    } else {
         print(&explanation, console)?;
     }
     if let Some(output) = &args.output {
@@ -85,6 +85,13 @@ fn print(explanation: &Explanation, console: &mut Console) -> anyhow::Result<()>
         let word = console.word(word);
         writeln!(console.out(), "excluded by '{word}': search leaves this picture out")?;
     }
+    for filter in &explanation.filtered_by {
+        let filter = console.word(filter);
+        writeln!(console.out(), "filtered out by {filter}: search leaves this picture out")?;
+    }
+    if !explanation.indexed {
+        writeln!(console.out(), "not indexed: the rank is the one that it would have")?;
+    }
     writeln!(console.out(), "total {:.2}{}", hit.score.shown, standing(explanation))?;
     Ok(())
 }
@@ -108,12 +115,13 @@ const MISSING_NAMED: usize = 8;
 
 /// ` = search score   rank 1 of 118   coverage 86% (30% needed)`
 fn standing(explanation: &Explanation) -> String {
-    let matched = format::count(explanation.matched);
+    let hits = format::count(explanation.matched);
     let coverage = format::percent(explanation.hit.coverage.into());
     let needed = format::percent(explanation.threshold.into());
-    let rank = match explanation.rank {
-        Some(rank) => format!("rank {} of {matched}", format::count(rank)),
-        None => format!("no rank among {matched}"),
+    let rank = match explanation.rank.map(format::count) {
+        Some(rank) if explanation.is_hit() => format!("rank {rank} of {hits}"),
+        Some(rank) => format!("rank {rank}, no hit ({hits} are)"),
+        None => format!("no rank, no hit ({hits} are)"),
     };
     format!(" = search score   {rank}   coverage {coverage} ({needed} needed)")
 }
@@ -163,7 +171,9 @@ struct Explained<'a> {
     threshold: f64,
     rank: Option<u64>,
     matched: u64,
+    indexed: bool,
     excluded_by: &'a [String],
+    filtered_by: &'a [String],
     terms: Vec<TermRow>,
     missing: Vec<QueryToken>,
 }
@@ -180,7 +190,9 @@ fn print_json(typed: &str, explanation: &Explanation, console: &mut Console) -> 
         threshold: format::four_digits(explanation.threshold.into()),
         rank: explanation.rank,
         matched: explanation.matched,
+        indexed: explanation.indexed,
         excluded_by: &explanation.excluded_by,
+        filtered_by: &explanation.filtered_by,
         terms: hit.terms.iter().map(TermRow::from).collect(),
         missing: explanation.missing.iter().map(QueryToken::from).collect(),
     };

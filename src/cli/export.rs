@@ -20,7 +20,7 @@ use super::place::{Model, Place};
 
 /// Print every picture's words and weights
 #[derive(Debug, Args)]
-#[command(help_template = super::TEMPLATE, before_help = "\
+#[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword export --to jsonl > vectors.jsonl
   sightword export --to jsonl -o vectors.jsonl --in ~/Photos
   sightword export --to jsonl | head -n 1")]
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Export, model: &Model, console: &mut Console) -> anyhow
     let collection = args.place.open(Arc::clone(&encoder))?;
     let Form::Jsonl = args.to;
     let viewpoint = console.viewpoint().clone();
-    let mut lines = Lines { collection: &collection, encoder: &encoder, viewpoint };
+    let lines = Lines { collection: &collection, encoder: &encoder, viewpoint };
     match &args.output {
         None => lines.write(console.out())?,
         Some(output) => lines.write_file(output)?,
@@ -85,8 +85,8 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    fn write(&mut self, out: &mut dyn Write) -> anyhow::Result<()> {
-        for picture in self.collection.export() {
+    fn write(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        for picture in self.collection.export()? {
             let picture = picture?;
             let path = picture.paths.first().map(|path| JsonPath::new(&self.viewpoint.shown(path)));
             let vector = Weights { vector: &picture.vector, encoder: self.encoder };
@@ -97,7 +97,7 @@ impl Lines<'_> {
     }
 
     /// Into a file that is there whole or not at all.
-    fn write_file(&mut self, output: &Path) -> anyhow::Result<()> {
+    fn write_file(&self, output: &Path) -> anyhow::Result<()> {
         let cannot = || format!("cannot write {}", output.display());
         let file = tempfile::NamedTempFile::new_in(folder_of(output)).with_context(cannot)?;
         let mut buffered = BufWriter::new(file);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::builder::styling::{AnsiColor, Style};
-use sightword::collection::{Hit, SearchReply, Term};
+use sightword::collection::{Hit, SearchReply, SearchRequest, Term};
 
 use super::console::Console;
 use super::explain;
@@ -161,27 +161,28 @@ fn print_json(
 }
 
 /// Why there are no hits, and the nearest picture.
-pub(crate) fn no_match(reply: &SearchReply, offset: usize, console: &Console) -> String {
-    if offset > 0 && reply.matched > 0 {
+pub(crate) fn no_hits(request: &SearchRequest, reply: &SearchReply, console: &Console) -> String {
+    if reply.matched > 0 {
         return format!("no more: {} matched in all", format::count(reply.matched));
     }
-    let least = format::percent(reply.threshold.into());
     let words = query_words(reply);
-    let Some(hit) = &reply.nearest else {
-        return format!("no match: no image has any word of '{words}'");
-    };
-    format!(
-        "no match: no image covers {least} of '{words}'   (nearest: {:.2}  {}  {}; --all shows it)",
-        hit.score.shown,
-        format::percent(hit.coverage.into()),
-        console.path_said(first_path(hit))
-    )
-}
-
-/// Said below hits that only `--all` shows.
-pub(crate) fn below_threshold(reply: &SearchReply) -> String {
-    let least = format::percent(reply.threshold.into());
-    format!("no match: no image covers {least} of '{}'; these are the nearest", query_words(reply))
+    let among = if request.query.filters.is_empty() { "" } else { " that passes the filters" };
+    match &reply.nearest {
+        Some(hit) => format!(
+            "no match: no image{among} covers {} of '{words}'   \
+             (nearest: {:.2}  {}  {}; --all shows it)",
+            format::percent(reply.threshold.into()),
+            hit.score.shown,
+            format::percent(hit.coverage.into()),
+            console.path_said(first_path(hit))
+        ),
+        None if reply.excluded > 0 => format!(
+            "no match: {} would match but for '{}'",
+            format::counted(reply.excluded, "image", "images"),
+            reply.query.excluded.join("', '")
+        ),
+        None => format!("no match: no image{among} has any word of '{words}'"),
+    }
 }
 
 fn query_words(reply: &SearchReply) -> String {

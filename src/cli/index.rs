@@ -5,10 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use sightword::collection::{Collection, CollectionError, RefreshOptions, RefreshReport};
 use sightword::encode::Encoder;
+use tempfile::TempDir;
 
 use super::Outcome;
 use super::console::Console;
@@ -20,7 +21,7 @@ use super::signal::Grace;
 
 /// Index folders of pictures, or bring their index up to date
 #[derive(Debug, Args)]
-#[command(help_template = super::TEMPLATE, before_help = "\
+#[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword index ~/Photos             index a folder, or only what is new in it
   sightword index --dry-run            what would change, in the nearest index
   sightword index --prune --yes .      also forget pictures that are gone")]
@@ -30,7 +31,7 @@ pub(crate) struct Index {
     folders: Vec<PathBuf>,
 
     /// Where the index stands, if not in the first DIR/.sightword
-    #[arg(long, value_name = "DIR", env = "SIGHTWORD_INDEX")]
+    #[arg(long, value_name = "DIR", env = "SIGHTWORD_INDEX", hide_env_values = true)]
     index: Option<PathBuf>,
 
     /// Say what would change, change nothing
@@ -44,6 +45,10 @@ pub(crate) struct Index {
     /// Do not ask before pruning
     #[arg(long)]
     yes: bool,
+
+    /// Throw the index away and make it again
+    #[arg(long, conflicts_with_all = ["dry_run", "prune"])]
+    rebuild: bool,
 
     /// Also index what .sightwordignore, .gitignore and .ignore leave out
     #[arg(long)]
@@ -74,7 +79,7 @@ pub(crate) fn run(args: &Index, model: &Model, console: &mut Console) -> anyhow:
     if args.prune && !args.dry_run && !args.yes {
         confirm_pruning(console)?;
     }
-    let mut collection = open_or_create(&args.folders, args.index.as_deref(), model.load()?)?;
+    let (mut collection, _thrown_away) = collection_of(args, model.load()?)?;
     let report = refresh(&mut collection, &args.options(), console)?;
     if args.json {
         print_json(&report, console)?;
@@ -93,6 +98,15 @@ pub(crate) fn run(args: &Index, model: &Model, console: &mut Console) -> anyhow:
 }
 
 impl Index {
+    /// The folders named, else those that hold the nearest index.
+    fn roots(&self) -> anyhow::Result<Vec<PathBuf>> {
+        if !self.folders.is_empty() {
+            return Ok(self.folders.clone());
+        }
+        let found = Collection::find(None, self.index.as_deref())?;
+        Ok(found.parent().map(Path::to_owned).into_iter().collect())
+    }
+
     fn options(&self) -> RefreshOptions {
         let mut options = RefreshOptions::default();
         options.jobs = self.jobs.unwrap_or(options.jobs);
@@ -121,18 +135,26 @@ fn confirm_pruning(console: &Console) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The collection of `folders` (none: the nearest one), made if there is none.
-pub(crate) fn open_or_create(
-    folders: &[PathBuf],
-    index: Option<&Path>,
+/// The collection to bring up to date. A dry run on folders without an index works on an empty one
+/// that is thrown away: the second value keeps it for so long.
+fn collection_of(
+    args: &Index,
     encoder: Arc<Encoder>,
-) -> anyhow::Result<Collection> {
-    match Collection::find(folders.first().map(PathBuf::as_path), index) {
-        Ok(found) => Ok(Collection::open(&found, encoder)?),
-        Err(CollectionError::NoIndex { .. }) if !folders.is_empty() => {
-            Ok(Collection::create(folders, index, encoder)?)
+) -> anyhow::Result<(Collection, Option<TempDir>)> {
+    let index = args.index.as_deref();
+    if args.rebuild {
+        return Ok((Collection::rebuild(&args.roots()?, index, encoder)?, None));
+    }
+    match Collection::find(args.folders.first().map(PathBuf::as_path), index) {
+        Ok(found) if args.folders.is_empty() => Ok((Collection::open(&found, encoder)?, None)),
+        Err(CollectionError::NoIndex { .. }) if args.dry_run && !args.folders.is_empty() => {
+            let thrown_away = tempfile::tempdir().context("cannot make a temporary folder")?;
+            let location = thrown_away.path().join("index");
+            let collection = Collection::create(&args.folders, Some(&location), encoder)?;
+            Ok((collection, Some(thrown_away)))
         }
-        Err(error) => Err(error.into()),
+        Err(error) if args.folders.is_empty() => Err(error.into()),
+        _ => Ok((Collection::open_or_create(&args.folders, index, encoder)?, None)),
     }
 }
 
@@ -157,11 +179,8 @@ pub(crate) fn refresh(
 }
 
 fn print_listing(report: &RefreshReport, console: &mut Console) -> anyhow::Result<()> {
-    if console.is_quiet() {
-        return Ok(());
-    }
     for (change, path) in &report.listing {
-        let path = console.path_bytes(path);
+        let (change, path) = (change.to_string(), console.path_bytes(path));
         let out = console.out();
         write!(out, "{change:<9} ")?;
         out.write_all(&path)?;
@@ -209,14 +228,15 @@ fn say_summary(
 ) -> anyhow::Result<()> {
     say_skipped(args.skipped, report, console);
     let verb = if args.dry_run { "would index" } else { "indexed" };
-    console.say(format_args!("{verb} {}", changes(report)));
+    let hint = if report.skipped.is_empty() || args.skipped { "" } else { " (see --skipped)" };
+    console.say(format_args!("{verb} {}{hint}", changes(report)));
     if !args.dry_run {
         let info = collection.info()?;
         console.say(format_args!(
             "index {}  {}  {:.0} tokens/image  {}  {}",
-            console.path_said(&info.index_dir),
-            format::counted(info.pictures, "image", "images"),
-            info.tokens_per_picture,
+            console.path_said(&info.dir),
+            format::counted(info.images, "image", "images"),
+            info.tokens_per_image,
             format::bytes(info.bytes),
             format::duration(report.elapsed)
         ));
@@ -224,7 +244,7 @@ fn say_summary(
     Ok(())
 }
 
-/// `5 298 new, 0 changed, 41 moved (reused), 12 removed   7 skipped (see --skipped)`
+/// `5 298 new, 0 changed, 41 moved (reused), 12 removed   7 skipped`
 pub(crate) fn changes(report: &RefreshReport) -> String {
     let mut told = format!(
         "{} new, {} changed, {} moved (reused), {} removed",
@@ -243,10 +263,7 @@ pub(crate) fn changes(report: &RefreshReport) -> String {
         told.push_str(&format!(", {} {name}", count(number)));
     }
     if !report.skipped.is_empty() {
-        told.push_str(&format!(
-            "   {} skipped (see --skipped)",
-            count(report.skipped.len() as u64)
-        ));
+        told.push_str(&format!("   {} skipped", count(report.skipped.len() as u64)));
     }
     told
 }

@@ -1,18 +1,20 @@
 //! `sightword info`: what the index holds.
 
+use std::time::UNIX_EPOCH;
+
 use clap::Args;
 use serde::Serialize;
-use sightword::collection::Info;
+use sightword::collection::{Bucket, Info, RootInfo};
 
 use super::Outcome;
 use super::console::Console;
-use super::format::{self, count};
+use super::format::{self, count, counted};
 use super::json::{self, JsonPath};
 use super::place::{Model, Place};
 
 /// Say what the index holds, and with which model it was made
 #[derive(Debug, Args)]
-#[command(help_template = super::TEMPLATE, before_help = "\
+#[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword info                   the nearest index here or above
   sightword info --in ~/Photos     the index of a folder
   sightword info --json            for programs")]
@@ -34,16 +36,126 @@ pub(crate) fn run(
     let info = collection.info()?;
     if args.json {
         print_json(&info, console)?;
-    } else if !console.is_quiet() {
+    } else {
         print(&info, console)?;
     }
     Ok(Outcome::Found)
 }
 
 fn print(info: &Info, console: &mut Console) -> anyhow::Result<()> {
+    let dir = console.path_said(&info.dir);
+    let mut rows = vec![("index", dir)];
+    for root in &info.roots {
+        let gone = if root.available { "" } else { "  not available" };
+        rows.push(("root", format!("{}{gone}", console.path_said(&root.path))));
+    }
+    let skipped = info.skipped.len() as u64;
+    rows.extend([
+        ("images", format!("{} in {}", count(info.images), counted(info.files, "file", "files"))),
+        ("gone", format!("{} kept until --prune", count(info.gone))),
+        ("skipped", counted(skipped, "file", "files")),
+        ("tokens", format!("{} ({:.0} an image)", count(info.postings), info.tokens_per_image)),
+        ("size", sizes(info)),
+        ("segments", format!("{} ({} deleted)", info.segments, count(info.deleted))),
+        ("model", format!("{} {}", info.model, info.model_hash)),
+        ("prepared", info.preprocess.clone()),
+        ("language", String::from("English words, lower case")),
+        ("format", info.format.to_string()),
+    ]);
+    if let Some(ago) = info.last_commit.and_then(|time| time.elapsed().ok()) {
+        rows.push(("written", format!("{} ago", format::whole_seconds(ago))));
+    }
+    for (name, value) in rows {
+        writeln!(console.out(), "{name:<9} {value}")?;
+    }
+    print_histogram(info, console)
+}
+
+fn sizes(info: &Info) -> String {
+    let parts = [info.bytes, info.inverted_bytes, info.forward_bytes].map(format::bytes);
+    format!("{} ({} by word, {} by image)", parts[0], parts[1], parts[2])
+}
+
+/// How many tokens are in how many images: long lists are what a search reads.
+fn print_histogram(info: &Info, console: &mut Console) -> anyhow::Result<()> {
+    let mut at_least = 1;
+    for bucket in &info.histogram {
+        let range = match bucket.at_most {
+            at_most if at_most == at_least => count(at_most),
+            at_most => format!("{} to {}", count(at_least), count(at_most)),
+        };
+        let images = if bucket.at_most == 1 { "image" } else { "images" };
+        let tokens = counted(bucket.tokens, "token", "tokens");
+        writeln!(console.out(), "{:<9} {tokens} in {range} {images}", "postings")?;
+        at_least = bucket.at_most + 1;
+    }
     Ok(())
 }
 
+#[derive(Serialize)]
+struct InfoLine<'a> {
+    index: JsonPath,
+    format: u64,
+    roots: Vec<RootLine>,
+    model: &'a str,
+    model_hash: &'a str,
+    preprocess: &'a str,
+    languages: [&'a str; 1],
+    images: u64,
+    files: u64,
+    gone: u64,
+    skipped: usize,
+    postings: u64,
+    tokens_per_image: f64,
+    histogram: Vec<BucketLine>,
+    segments: usize,
+    deleted: u64,
+    bytes: u64,
+    inverted_bytes: u64,
+    forward_bytes: u64,
+    /// Seconds since 1970.
+    last_commit: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct RootLine {
+    path: JsonPath,
+    available: bool,
+}
+
+#[derive(Serialize)]
+struct BucketLine {
+    at_most: u64,
+    tokens: u64,
+}
+
 fn print_json(info: &Info, console: &mut Console) -> anyhow::Result<()> {
+    let root =
+        |root: &RootInfo| RootLine { path: JsonPath::new(&root.path), available: root.available };
+    let bucket = |bucket: &Bucket| BucketLine { at_most: bucket.at_most, tokens: bucket.tokens };
+    let since_1970 = info.last_commit.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let line = InfoLine {
+        index: JsonPath::new(&info.dir),
+        format: info.format,
+        roots: info.roots.iter().map(root).collect(),
+        model: &info.model,
+        model_hash: &info.model_hash,
+        preprocess: &info.preprocess,
+        languages: ["en"],
+        images: info.images,
+        files: info.files,
+        gone: info.gone,
+        skipped: info.skipped.len(),
+        postings: info.postings,
+        tokens_per_image: format::four_digits(info.tokens_per_image),
+        histogram: info.histogram.iter().map(bucket).collect(),
+        segments: info.segments,
+        deleted: info.deleted,
+        bytes: info.bytes,
+        inverted_bytes: info.inverted_bytes,
+        forward_bytes: info.forward_bytes,
+        last_commit: since_1970.map(|time| time.as_secs()),
+    };
+    json::line(&line, console.out())?;
     Ok(())
 }

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 
 use anstream::ColorChoice;
 use clap::{Parser, Subcommand, ValueEnum};
+use sightword::ingest;
 
 use console::Console;
 use place::Model;
@@ -57,7 +58,7 @@ struct Cli {
 const TEMPLATE: &str =
     "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
-const EXAMPLES: &str = "\
+const EXAMPLES: &str = "Examples:
   sightword search --in ~/Photos 'a cup of coffee'   index on first use, then search
   sightword search 'dog on a beach -surfboard' -k 3  in the nearest index here or above
   sightword explain 'dog on a beach' IMG_2231.jpg    which words matched, and where";
@@ -127,6 +128,7 @@ enum Outcome {
 /// The whole program: the exit code is the only thing it returns.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
+    ingest::silence_decoder_panics();
     let mut console = Console::new(cli.manner.color.into(), cli.manner.quiet);
     let outcome = run(&cli, &mut console).and_then(|outcome| {
         console.flush()?;

@@ -16,7 +16,7 @@ pub(crate) struct Place {
     pub(crate) in_dir: Option<PathBuf>,
 
     /// Where the index stands, if not in DIR/.sightword
-    #[arg(long, value_name = "DIR", env = "SIGHTWORD_INDEX")]
+    #[arg(long, value_name = "DIR", env = "SIGHTWORD_INDEX", hide_env_values = true)]
     pub(crate) index: Option<PathBuf>,
 }
 
@@ -28,6 +28,7 @@ pub(crate) struct Model {
         long = "model",
         value_name = "DIR",
         env = "SIGHTWORD_MODEL",
+        hide_env_values = true,
         global = true,
         hide_short_help = true
     )]

@@ -1,11 +1,12 @@
 //! `sightword search`: ranked hits, or an honest "no match".
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use sightword::collection::{Collection, SearchReply, SearchRequest, Sort, Verdict};
+use sightword::collection::{
+    Collection, CollectionError, RefreshOptions, SearchReply, SearchRequest, Sort,
+};
 use sightword::encode::Encoder;
 
 use super::asked::{Asked, Refinement};
@@ -17,7 +18,7 @@ use super::{Outcome, index};
 
 /// Search pictures by words, by a picture, or both
 #[derive(Debug, Args)]
-#[command(help_template = super::TEMPLATE, before_help = "\
+#[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword search --in ~/Photos 'a cup of coffee'        index on first use, then search
   sightword search 'dog^2 beach -surfboard after:2021'    weights, exclusion, filter
   sightword search dog -l0 -k 0 | xargs -0 cp -t out/     every match, for scripts",
@@ -124,17 +125,16 @@ pub(crate) fn run(args: &Search, model: &Model, console: &mut Console) -> anyhow
         return Ok(Outcome::Interrupted);
     };
     let typed = asked.typed.clone();
-    let reply = collection.search(&args.request(asked))?;
+    let request = args.request(asked);
+    let reply = collection.search(&request)?;
     for warning in &reply.warnings {
         console.warn(warning);
     }
-    if !console.is_quiet() {
-        let header = hits::Header { typed: &typed, index: collection.dir(), model: encoder.name() };
-        hits::print(&reply, args.form(), &header, console)?;
-    }
+    let header = hits::Header { typed: &typed, index: collection.dir(), model: encoder.name() };
+    hits::print(&reply, args.form(), &header, console)?;
     let found = !reply.hits.is_empty();
     if !matches!(args.form(), Form::Json) {
-        say_verdict(&reply, args, console);
+        say_verdict(&request, &reply, args.form(), console);
     }
     Ok(if found { Outcome::Found } else { Outcome::Nothing })
 }
@@ -170,13 +170,13 @@ fn open_or_index(
     encoder: Arc<Encoder>,
     console: &Console,
 ) -> anyhow::Result<Option<Collection>> {
-    let missing = place.find();
-    let (Some(folder), Err(_)) = (&place.in_dir, &missing) else {
-        return Ok(Some(Collection::open(&missing?, encoder)?));
+    let found = Collection::find(place.in_dir.as_deref(), place.index.as_deref());
+    let (Some(folder), Err(CollectionError::NoIndex { .. })) = (&place.in_dir, &found) else {
+        return Ok(Some(Collection::open(&found?, encoder)?));
     };
-    let folders: [PathBuf; 1] = [folder.clone()];
-    let mut collection = index::open_or_create(&folders, place.index.as_deref(), encoder)?;
-    let report = index::refresh(&mut collection, &Default::default(), console)?;
+    let roots = [folder.clone()];
+    let mut collection = Collection::create(&roots, place.index.as_deref(), encoder)?;
+    let report = index::refresh(&mut collection, &RefreshOptions::default(), console)?;
     index::say_skipped(false, &report, console);
     console.say(format_args!(
         "indexed {} in {}",
@@ -191,11 +191,11 @@ fn open_or_index(
 }
 
 /// The line below the hits, or why there are none.
-fn say_verdict(reply: &SearchReply, args: &Search, console: &Console) {
+fn say_verdict(request: &SearchRequest, reply: &SearchReply, form: Form, console: &Console) {
     if reply.hits.is_empty() {
-        return console.say(hits::no_match(reply, args.offset, console));
+        return console.say(hits::no_hits(request, reply, console));
     }
-    if !matches!(args.form(), Form::Rows { .. }) {
+    if !matches!(form, Form::Rows { .. }) {
         return;
     }
     let removed = match (reply.excluded, &reply.query.excluded[..]) {
@@ -208,9 +208,6 @@ fn say_verdict(reply: &SearchReply, args: &Search, console: &Console) {
         format::count(reply.matched),
         format::duration(reply.elapsed)
     ));
-    if reply.verdict == Verdict::None {
-        console.say(hits::below_threshold(reply));
-    }
 }
 
 /// A share of one: `0.3`, `30%`.

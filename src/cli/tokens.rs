@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use sightword::collection::PictureToken;
 use sightword::encode::Encoder;
 use sightword::ingest::{self, DecodeOptions};
 use sightword::query;
+use sightword_index::SparseVector;
 
 use super::Outcome;
-use super::asked::{Asked, Refinement};
+use super::asked::{Asked, ID_PREFIX, Refinement, picture_ref};
 use super::console::Console;
 use super::format;
 use super::json;
@@ -18,7 +19,7 @@ use super::place::{Model, Place, has_picture_name};
 
 /// Print the words of a picture or a text, heaviest first
 #[derive(Debug, Args)]
-#[command(help_template = super::TEMPLATE, before_help = "\
+#[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword tokens IMG_2231.jpg           what the model sees in a picture
   sightword tokens 'dog on a beach'       what a search asks for
   sightword tokens dog --query-mode table the same without the network")]
@@ -82,7 +83,7 @@ pub(crate) fn run(args: &Tokens, model: &Model, console: &mut Console) -> anyhow
         let kind = if kind == Kind::Image { "image" } else { "query" };
         let listing = Listing { input: &args.input, kind, model: encoder.name(), tokens };
         json::line(&listing, console.out())?;
-    } else if !console.is_quiet() {
+    } else {
         for token in tokens {
             let word = console.word(&token.token);
             writeln!(console.out(), "{:.3}\t{word}", token.weight)?;
@@ -93,33 +94,37 @@ pub(crate) fn run(args: &Tokens, model: &Model, console: &mut Console) -> anyhow
 
 fn guess(input: &str) -> Kind {
     let path = Path::new(input);
-    let is_picture = path.is_file() || input.starts_with("b3:");
+    let is_picture = path.is_file() || input.starts_with(ID_PREFIX);
     // A missing file is better said to be missing than searched for by name.
     let was_meant = has_picture_name(path) && !input.contains(char::is_whitespace);
     if is_picture || was_meant { Kind::Image } else { Kind::Query }
 }
 
 fn of_picture(args: &Tokens, model: &Model, encoder: &Encoder) -> anyhow::Result<Vec<Weighted>> {
-    let vector = if args.input.starts_with("b3:") {
+    if args.input.starts_with(ID_PREFIX) {
         let collection = args.place.open(model.load()?)?;
-        collection.vector(&super::asked::picture_ref(&args.input))?
-    } else {
-        let target = encoder.config().image.size;
-        let options = DecodeOptions { target, ..DecodeOptions::default() };
-        let picture = ingest::read(Path::new(&args.input), &options)?;
-        let Some(vector) = encoder.encode_images(&[picture])?.pop() else {
-            bail!("the model gave no vector for {}", args.input);
-        };
-        vector
-    };
+        let tokens = collection.tokens_of(&picture_ref(&args.input))?.tokens;
+        return Ok(tokens.into_iter().map(Weighted::from).collect());
+    }
+    let target = encoder.config().image.size;
+    let options = DecodeOptions { target, ..DecodeOptions::default() };
+    let picture = ingest::read(Path::new(&args.input), &options)?;
     let (grid, scale) = (encoder.config().image.grid, encoder.config().impact_scale);
-    let weighted = vector.entries().map(|entry| Weighted {
+    let vectors = encoder.encode_images(&[picture])?;
+    let weighted = vectors.iter().flat_map(SparseVector::entries).map(|entry| Weighted {
         token: encoder.vocabulary().token(entry.token).to_owned(),
         id: entry.token.0,
         weight: f64::from(entry.impact) / f64::from(scale),
         patch: entry.patch.map(|patch| [usize::from(patch) / grid, usize::from(patch) % grid]),
     });
     Ok(weighted.collect())
+}
+
+impl From<PictureToken> for Weighted {
+    fn from(token: PictureToken) -> Self {
+        let patch = token.patch.map(|patch| [patch.row.into(), patch.column.into()]);
+        Self { token: token.token, id: token.id.0, weight: token.weight, patch }
+    }
 }
 
 /// What a search for the text asks for: weights after boosts, as whole numbers would have them.

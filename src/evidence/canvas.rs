@@ -34,7 +34,7 @@ impl Rect {
     }
 
     /// Distance of a point to the edge of the box with round corners; negative inside.
-    fn distance(self, radius: f32, x: f32, y: f32) -> f32 {
+    pub(super) fn distance(self, radius: f32, x: f32, y: f32) -> f32 {
         let radius = radius.min(self.width / 2.0).min(self.height / 2.0);
         let across = (x - self.x - self.width / 2.0).abs() - self.width / 2.0 + radius;
         let down = (y - self.y - self.height / 2.0).abs() - self.height / 2.0 + radius;

@@ -7,7 +7,7 @@ use super::canvas::{Canvas, Color, Face, Rect, dim, mix, whole};
 use crate::ingest::{Pixels, resize};
 
 /// The longer side of the photo in the drawing, in pixels.
-const LONG_SIDE: std::ops::RangeInclusive<u32> = 640..=1280;
+const LONG_SIDE: std::ops::RangeInclusive<u32> = 896..=1280;
 /// The legend needs this much, however narrow the photo.
 const LEAST_WIDTH: u32 = 640;
 
@@ -83,8 +83,8 @@ fn light_patches(canvas: &mut Canvas, photo: Rect, grid: usize, words: &[&Word])
     let patches = patches(grid, words);
     let lit: Vec<Rect> = patches.iter().map(|patch| cell(photo, grid, patch.place)).collect();
     canvas.shade(photo, |x, y, below| {
-        let inside = lit.iter().any(|rect| contains(*rect, x, y));
-        if inside { below } else { dim(below, 0.5) }
+        let is_lit = lit.iter().any(|rect| rect.inset(1.0).distance(6.0, x, y) <= 0.0);
+        if is_lit { below } else { dim(below, 0.55) }
     });
     for (patch, rect) in patches.iter().zip(&lit) {
         for ((_, color), depth) in patch.words.iter().zip(0u8..) {
@@ -129,10 +129,6 @@ fn cell(photo: Rect, grid: usize, (row, column): (u8, u8)) -> Rect {
         width,
         height,
     }
-}
-
-fn contains(rect: Rect, x: f32, y: f32) -> bool {
-    x >= rect.x && x < rect.x + rect.width && y >= rect.y && y < rect.y + rect.height
 }
 
 /// A tag per word inside the patch, below each other, as many as there is room for.

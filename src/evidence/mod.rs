@@ -37,7 +37,7 @@ pub struct Drawing {
 /// Draws `words` on a picture that the model saw as `grid` × `grid` patches.
 ///
 /// `title` is the query as typed, `total` its score. The heaviest words get a colour each, the rest
-/// is summed in one line, so that the lines add up to the total. The picture's longer side becomes 640 to
+/// is summed in one line, so that the lines add up to the total. The picture's longer side becomes 896 to
 /// 1,280 pixels.
 #[must_use]
 pub fn draw(picture: &Pixels, grid: usize, title: &str, total: f64, words: &[Word]) -> Drawing {
@@ -96,17 +96,17 @@ mod tests {
     fn a_small_photo_is_enlarged_and_a_large_one_reduced() {
         let words = [word("dog", 2.0, &[(3, 3)])];
         let small = draw(&grey(64, 48), 7, "dog", 2.0, &words);
-        assert_eq!(small.width(), 640);
-        assert!(small.height() > 480, "the legend stands below the photo");
+        assert_eq!(small.width(), 896);
+        assert!(small.height() > 672, "the legend stands below the photo");
         assert_eq!(draw(&grey(2000, 1000), 7, "dog", 2.0, &words).width(), 1280);
     }
 
     #[test]
     fn a_winning_patch_is_lit_and_the_others_are_dimmed() {
-        let drawing = draw(&grey(700, 700), 7, "dog", 2.0, &[word("dog", 2.0, &[(3, 3)])]);
-        let at = |x: usize, y: usize| drawing.rgb()[(y * 700 + x) * 3 + 1];
-        assert!(at(370, 370) > 90, "{}", at(370, 370));
-        assert!(at(50, 650) < 90, "{}", at(50, 650));
+        let drawing = draw(&grey(980, 980), 7, "dog", 2.0, &[word("dog", 2.0, &[(3, 3)])]);
+        let at = |x: usize, y: usize| drawing.rgb()[(y * 980 + x) * 3 + 1];
+        assert!(at(500, 530) > 90, "{}", at(500, 530));
+        assert!(at(50, 900) < 90, "{}", at(50, 900));
     }
 
     #[test]
@@ -129,6 +129,6 @@ mod tests {
             let drawing = draw(&grey(width, height), 7, &"query ".repeat(99), -1.0, &words);
             assert!(drawing.width() >= 640 && drawing.height() < 3000);
         }
-        draw(&grey(10, 10), 0, "", 0.0, &[]);
+        assert_eq!(draw(&grey(10, 10), 0, "", 0.0, &[]).width(), 896);
     }
 }
