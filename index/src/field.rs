@@ -11,6 +11,7 @@ use tantivy::schema::{CustomOptions, Field, FieldType, Schema, SchemaBuilder};
 use tantivy::{Directory, Index, TantivyDocument, TantivyError};
 
 use crate::error::OpenError;
+use crate::guard::Guard;
 use crate::plugin::SparsePlugin;
 use crate::vector::SparseVector;
 
@@ -158,7 +159,7 @@ pub fn create_in(
         return Err(TantivyError::IndexAlreadyExists.into());
     }
     let builder = Index::builder().schema(schema).register_plugin(Arc::new(SparsePlugin));
-    Ok(builder.open_or_create(directory)?)
+    Ok(builder.open_or_create(Guard::new(directory))?)
 }
 
 /// Opens the index in a directory.
@@ -183,7 +184,7 @@ pub fn open_in_dir(directory: &Path) -> Result<Index, OpenError> {
 /// [`OpenError`] when the schema has not exactly one field of sparse vectors of a format that this
 /// program reads, or tantivy cannot open the index.
 pub fn open_in(directory: impl Into<Box<dyn Directory>>) -> Result<Index, OpenError> {
-    let mut index = Index::open(directory)?;
+    let mut index = Index::open(Guard::new(directory.into()))?;
     sparse_field(&index.schema())?;
     index.register_plugin(Arc::new(SparsePlugin));
     Ok(index)

@@ -1,4 +1,5 @@
-//! Sparse vectors over a vocabulary as a field of tantivy: exact top-k, updates, deletes, filters.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 mod arena;
 mod error;
@@ -6,6 +7,7 @@ mod exec;
 mod field;
 mod format;
 mod forward;
+mod guard;
 mod merge;
 mod plugin;
 mod query;
@@ -15,6 +17,7 @@ mod segment;
 mod touched;
 mod vector;
 mod weight;
+mod writer;
 
 pub use error::{Fault, FileError, OpenError, SearchError};
 pub use exec::top::ScoredDoc;
@@ -27,3 +30,4 @@ pub use report::{IndexStats, SegmentReport, TokenStats, verify_segments};
 pub use searcher::{Executor, SearchOptions, SearchResult, SparseSearcher};
 pub use vector::{Entry, SparseVector, TokenId, VectorError};
 pub use weight::SparseFieldQuery;
+pub use writer::{open_writer, roll_back};

@@ -40,7 +40,8 @@ impl SegmentPlugin for SparsePlugin {
         &self,
         ctx: &PluginWriterContext<'_>,
     ) -> tantivy::Result<Box<dyn PluginWriter>> {
-        let (field, params) = sparse_field(&ctx.segment.schema()).map_err(schema_error)?;
+        let (field, params) =
+            sparse_field(&ctx.segment.schema()).map_err(|error| schema_error(&error))?;
         Ok(Box::new(SparseWriter { field, vocab: params.vocab, arena: Arena::default() }))
     }
 
@@ -48,7 +49,7 @@ impl SegmentPlugin for SparsePlugin {
         if ctx.doc_id_mapping.mapping_type() == MappingType::Shuffled {
             return Err(reordered());
         }
-        let (_, params) = sparse_field(ctx.schema).map_err(schema_error)?;
+        let (_, params) = sparse_field(ctx.schema).map_err(|error| schema_error(&error))?;
         let files = ctx.readers.iter().map(|reader| SegmentFiles::open(reader, params.vocab));
         let files = files.collect::<Result<Vec<_>, _>>()?;
         let sources = Sources::new(files.iter().zip(ctx.readers));
@@ -62,7 +63,7 @@ impl SegmentPlugin for SparsePlugin {
     }
 }
 
-fn schema_error(error: OpenError) -> TantivyError {
+fn schema_error(error: &OpenError) -> TantivyError {
     TantivyError::SchemaError(error.to_string())
 }
 
@@ -95,8 +96,8 @@ impl PluginWriter for SparseWriter {
             }
         }
         let vector = vector.map_or(Ok(SparseVector::default()), SparseVector::from_bytes);
-        let vector = vector.map_err(refused)?;
-        vector.check_vocab(self.vocab).map_err(refused)?;
+        let vector = vector.map_err(|error| refused(&error))?;
+        vector.check_vocab(self.vocab).map_err(|error| refused(&error))?;
         self.arena.add(&vector);
         Ok(())
     }
@@ -130,7 +131,7 @@ impl PluginWriter for SparseWriter {
     }
 }
 
-fn refused(reason: impl ToString) -> TantivyError {
+fn refused(reason: &(impl ToString + ?Sized)) -> TantivyError {
     TantivyError::InvalidArgument(reason.to_string())
 }
 
@@ -147,7 +148,7 @@ fn create(
         Ok(out) => out.terminate().map_err(|error| disk_error(&file, &error)),
         Err(WriteError::Io(error)) => Err(disk_error(&file, &error)),
         Err(WriteError::Source(error)) => Err(error.into()),
-        Err(error @ WriteError::TooMany { .. }) => Err(refused(error)),
+        Err(error @ WriteError::TooMany { .. }) => Err(refused(&error)),
     }
 }
 

@@ -1,4 +1,12 @@
 //! What a user of the crate can see, through its public interface.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+mod bad_use;
 mod brute_force;
+mod damage;
+mod disk_faults;
+mod large;
+mod lifecycle;
+mod segmentation;
 mod support;
+mod with_tantivy;

@@ -1,9 +1,11 @@
 //! Small collections, and the answer that a search over them must give.
 
+use std::num::NonZeroUsize;
+
 use proptest::prelude::*;
 use sightword_index::{
     Exclusion, Executor, FieldParams, SearchOptions, SearchResult, SparseQuery, SparseSearcher,
-    SparseVector, TokenId, add_sparse_field, add_vector, create_in_ram,
+    SparseVector, TokenId, add_sparse_field, add_vector, create_in_ram, open_writer,
 };
 use tantivy::merge_policy::NoMergePolicy;
 use tantivy::query::{Query, RangeQuery};
@@ -62,7 +64,7 @@ impl Doc {
 
 /// One thread and no merges but those asked for, so that a test decides the segments.
 pub(crate) fn writer(index: &Index) -> IndexWriter {
-    let writer = index.writer_with_num_threads(1, 15_000_000).unwrap();
+    let writer = open_writer(index, NonZeroUsize::MIN, 15_000_000).unwrap();
     writer.set_merge_policy(Box::new(NoMergePolicy));
     writer
 }
@@ -73,10 +75,16 @@ pub(crate) fn index_of(parts: &[&[Doc]]) -> (Index, Fields, IndexWriter) {
     let index = create_in_ram(schema).unwrap();
     let mut writer = writer(&index);
     for part in parts {
-        part.iter().for_each(|doc| drop(writer.add_document(doc.to_tantivy(fields)).unwrap()));
+        add(&writer, fields, part);
         writer.commit().unwrap();
     }
     (index, fields, writer)
+}
+
+pub(crate) fn add(writer: &IndexWriter, fields: Fields, docs: &[Doc]) {
+    for doc in docs {
+        writer.add_document(doc.to_tantivy(fields)).unwrap();
+    }
 }
 
 pub(crate) fn delete(writer: &IndexWriter, fields: Fields, key: u64) {

@@ -279,7 +279,8 @@ impl<'a> Run<'a> {
                 self.writer.forget(id)?;
             }
             let key = entry.files.into_iter().next().map(|file| file.key);
-            pruned.push((Change::Pruned, key.unwrap_or(FileKey { root: 0, path: id.hex().into() })));
+            pruned
+                .push((Change::Pruned, key.unwrap_or(FileKey { root: 0, path: id.hex().into() })));
         }
         Ok(pruned)
     }

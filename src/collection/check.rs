@@ -14,7 +14,10 @@ use super::{
     manifest::Manifest,
     skipped::SkipList,
 };
-use crate::{encode::Encoder, ingest::{DecodeOptions, read}};
+use crate::{
+    encode::Encoder,
+    ingest::{DecodeOptions, read},
+};
 
 /// Bytes that should be free where the index stands: a merge needs the index's size once more.
 const LEAST_FREE_BYTES: u64 = 256 << 20;
@@ -155,9 +158,10 @@ fn check_segments(index: &tantivy::Index, blame: super::error::Blame<'_>) -> Vec
             let detail = format!("{}: {} documents", report.segment, report.docs);
             ok("segment", detail)
         }
-        Some(problem) => {
-            failed("segment", &blame.damaged(Path::new("index").join(&problem.file), &problem.fault))
-        }
+        Some(problem) => failed(
+            "segment",
+            &blame.damaged(Path::new("index").join(&problem.file), &problem.fault),
+        ),
     };
     reports.iter().map(report).collect()
 }

@@ -106,10 +106,8 @@ pub(crate) fn segment_files(index: &Index) -> tantivy::Result<Vec<String>> {
     // something was deleted: what was written is what the directory manages.
     let managed = index.directory().list_managed_files();
     let files: HashSet<_> = meta.list_segment_files();
-    let mut names: Vec<String> = files
-        .intersection(&managed)
-        .map(|file| file.to_string_lossy().into_owned())
-        .collect();
+    let mut names: Vec<String> =
+        files.intersection(&managed).map(|file| file.to_string_lossy().into_owned()).collect();
     names.sort();
     Ok(names)
 }

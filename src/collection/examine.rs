@@ -106,10 +106,8 @@ impl<'a> Examiner<'a> {
         if alone || Format::detect(bytes) == Some(Format::Jpeg) {
             return decode(bytes, &self.options);
         }
-        let small = DecodeOptions {
-            max_pixels: self.options.max_pixels.min(LARGE_PIXELS),
-            ..self.options
-        };
+        let small =
+            DecodeOptions { max_pixels: self.options.max_pixels.min(LARGE_PIXELS), ..self.options };
         match decode(bytes, &small) {
             Err(DecodeError::TooManyPixels { .. }) => {
                 let _large = self.wait_for_large();
@@ -130,15 +128,18 @@ impl<'a> Examiner<'a> {
         let vectors = match encoder.encode_images(&pictures) {
             Ok(vectors) => vectors.into_iter().map(Ok).collect(),
             // One by one, so that the reason stands with the right file.
-            Err(_) => pictures.iter().map(|picture| encode_one(encoder, picture)).collect::<Vec<_>>(),
-        };
-        let finding = |((picture, bytes), vector): ((&Picture, u64), Result<_, String>)| match vector {
-            Ok(vector) => {
-                let facts = StoredFacts::new(&picture.facts, bytes);
-                Finding::New(Box::new(Fresh { id: picture.id, facts, vector }))
+            Err(_) => {
+                pictures.iter().map(|picture| encode_one(encoder, picture)).collect::<Vec<_>>()
             }
-            Err(reason) => Finding::Bad { id: Some(picture.id), reason },
         };
+        let finding =
+            |((picture, bytes), vector): ((&Picture, u64), Result<_, String>)| match vector {
+                Ok(vector) => {
+                    let facts = StoredFacts::new(&picture.facts, bytes);
+                    Finding::New(Box::new(Fresh { id: picture.id, facts, vector }))
+                }
+                Err(reason) => Finding::Bad { id: Some(picture.id), reason },
+            };
         let findings = pictures.iter().zip(sizes).zip(vectors).map(finding);
         candidates.into_iter().zip(findings).collect()
     }

@@ -9,9 +9,7 @@ use super::{
     error::CollectionError,
     filter,
     lookup::Found,
-    reply::{
-        Explanation, Hit, PictureRef, PictureToken, PictureTokens, SearchRequest, ShownQuery,
-    },
+    reply::{Explanation, Hit, PictureRef, PictureToken, PictureTokens, SearchRequest, ShownQuery},
     terms::{Shower, patch},
     verdict::{coverage, least_score},
 };
@@ -149,9 +147,13 @@ impl Collection {
 
 fn excluded_by(compiled: &CompiledQuery, found: &Found) -> Vec<String> {
     let falls_under = |exclusion: &sightword_index::Exclusion| {
-        let has = |token| found.vector.get(token).is_some_and(|entry| entry.impact >= exclusion.floor);
+        let has =
+            |token| found.vector.get(token).is_some_and(|entry| entry.impact >= exclusion.floor);
         exclusion.tokens.iter().all(|token| has(*token))
     };
     let labelled = compiled.sparse.exclusions().iter().zip(&compiled.excluded);
-    labelled.filter(|(exclusion, _)| falls_under(exclusion)).map(|(_, label)| label.clone()).collect()
+    labelled
+        .filter(|(exclusion, _)| falls_under(exclusion))
+        .map(|(_, label)| label.clone())
+        .collect()
 }

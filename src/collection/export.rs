@@ -33,8 +33,10 @@ impl Collection {
     /// If the index turns out to be damaged. So may each item be.
     pub fn export(
         &self,
-    ) -> Result<impl ExactSizeIterator<Item = Result<Exported, CollectionError>> + '_, CollectionError>
-    {
+    ) -> Result<
+        impl ExactSizeIterator<Item = Result<Exported, CollectionError>> + '_,
+        CollectionError,
+    > {
         let mut pictures: Vec<(ContentId, DocAddress)> = Vec::new();
         self.view.for_each(&self.engine.fields, self.blame(), |address, record| {
             if !record.gone {

@@ -50,7 +50,8 @@ pub(crate) struct SeenFile {
 impl SeenFile {
     /// The order in which the files of one picture are shown: the shortest path first.
     pub(crate) fn order(&self, other: &Self) -> Ordering {
-        let rank = |file: &Self| (file.key.path.components().count(), file.key.path.as_os_str().len());
+        let rank =
+            |file: &Self| (file.key.path.components().count(), file.key.path.as_os_str().len());
         rank(self).cmp(&rank(other)).then_with(|| self.key.cmp(&other.key))
     }
 }

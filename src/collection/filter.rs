@@ -109,8 +109,7 @@ fn one_of(
 fn of_size(size: Size) -> Box<dyn Query> {
     predicate(move |reader| {
         let number = |name| reader.fast_fields().column_opt::<u64>(name);
-        let columns =
-            [number(column::WIDTH)?, number(column::HEIGHT)?, number(column::BYTES)?];
+        let columns = [number(column::WIDTH)?, number(column::HEIGHT)?, number(column::BYTES)?];
         Ok(move |doc| {
             let [width, height, bytes] =
                 columns.each_ref().map(|column| column.as_ref().and_then(|c| c.first(doc)));
@@ -128,7 +127,8 @@ fn within(place: (f64, f64), radius_km: f64) -> Box<dyn Query> {
         let degrees = |name| reader.fast_fields().column_opt::<f64>(name);
         let columns = (degrees(column::LATITUDE)?, degrees(column::LONGITUDE)?);
         Ok(move |doc| {
-            let first = |column: &Option<tantivy::columnar::Column<f64>>| column.as_ref()?.first(doc);
+            let first =
+                |column: &Option<tantivy::columnar::Column<f64>>| column.as_ref()?.first(doc);
             let found = first(&columns.0).zip(first(&columns.1));
             found.is_some_and(|found| distance_km(place, found) <= radius_km)
         })

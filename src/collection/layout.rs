@@ -72,11 +72,8 @@ impl Layout {
     /// A folder that holds anything which is not ours is refused: nothing of the user's may ever
     /// stand where a rebuild deletes.
     pub(crate) fn prepare(&self) -> Result<(), CollectionError> {
-        let failed = |verb, path: &Path, source| CollectionError::Io {
-            verb,
-            path: path.to_owned(),
-            source,
-        };
+        let failed =
+            |verb, path: &Path, source| CollectionError::Io { verb, path: path.to_owned(), source };
         fs::create_dir_all(&self.dir).map_err(|error| failed("create", &self.dir, error))?;
         if !self.is_ours() {
             let mut entries =

@@ -26,7 +26,8 @@ pub(crate) struct WriterLock {
 impl WriterLock {
     pub(crate) fn acquire(layout: &Layout) -> Result<Self, CollectionError> {
         let path = layout.lock();
-        let failed = |verb, error| Blame { dir: layout.dir(), root: layout.dir() }.io(verb, &path, error);
+        let failed =
+            |verb, error| Blame { dir: layout.dir(), root: layout.dir() }.io(verb, &path, error);
         let mut file = open(&path).map_err(|error| failed("open", error))?;
         match file.try_lock() {
             Ok(()) => {}

@@ -78,11 +78,11 @@ impl Collection {
         if digits.is_empty() || digits.len() > 64 || !is_hex {
             return Err(CollectionError::BadId { id: id.into() });
         }
-        let candidates =
-            self.with_prefix(&digits).map_err(|error| self.blame().engine(error))?;
+        let candidates = self.with_prefix(&digits).map_err(|error| self.blame().engine(error))?;
         let mut present = Vec::new();
         for id in candidates {
-            present.extend(self.present(self.view.find(&self.engine.fields, id))?.map(|at| (id, at)));
+            present
+                .extend(self.present(self.view.find(&self.engine.fields, id))?.map(|at| (id, at)));
             if present.len() == MOST_CANDIDATES {
                 break;
             }
@@ -160,4 +160,3 @@ impl Collection {
         files.into_iter().map(|file| file.key.absolute(&self.roots)).collect()
     }
 }
-

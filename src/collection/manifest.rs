@@ -105,8 +105,8 @@ impl Manifest {
             _ => blame.io("read", &layout.manifest(), error),
         })?;
         // The version first: a newer format need not have the other fields.
-        let version: Version = serde_json::from_slice(&bytes)
-            .map_err(|error| blame.damaged(MANIFEST, error))?;
+        let version: Version =
+            serde_json::from_slice(&bytes).map_err(|error| blame.damaged(MANIFEST, error))?;
         if version.format != FORMAT {
             return Err(CollectionError::OtherFormat {
                 file: layout.manifest(),
@@ -115,8 +115,8 @@ impl Manifest {
                 rebuild: blame.rebuild(),
             });
         }
-        let manifest: Self = serde_json::from_slice(&bytes)
-            .map_err(|error| blame.damaged(MANIFEST, error))?;
+        let manifest: Self =
+            serde_json::from_slice(&bytes).map_err(|error| blame.damaged(MANIFEST, error))?;
         if manifest.roots.is_empty() {
             return Err(blame.damaged(MANIFEST, "it names no folder of pictures"));
         }
@@ -126,9 +126,8 @@ impl Manifest {
     pub(crate) fn write(&self, layout: &Layout) -> Result<(), CollectionError> {
         let path = layout.manifest();
         let blame = Blame { dir: layout.dir(), root: layout.dir() };
-        let text = serde_json::to_string_pretty(self).map_err(|error| {
-            blame.io("write", &path, std::io::Error::other(error))
-        })?;
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| blame.io("write", &path, std::io::Error::other(error)))?;
         write_atomically(&path, format!("{text}\n").as_bytes())
             .map_err(|error| blame.io("write", &path, error))
     }

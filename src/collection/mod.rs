@@ -66,6 +66,7 @@ pub use reply::{
 pub use report::{Change, Phase, Progress, RefreshOptions, RefreshReport};
 pub use skipped::Skipped;
 pub use verdict::DEFAULT_MIN_MATCH;
+pub(crate) use verdict::least_score;
 
 use self::{
     engine::{Engine, View, is_blank},
@@ -159,8 +160,11 @@ impl Collection {
     /// [`CollectionError::NoIndex`] if there is none.
     pub fn find(in_dir: Option<&Path>, index: Option<&Path>) -> Result<PathBuf, CollectionError> {
         let here = PathBuf::from(".");
-        let current = env::current_dir()
-            .map_err(|source| CollectionError::Io { verb: "find", path: here, source })?;
+        let current = env::current_dir().map_err(|source| CollectionError::Io {
+            verb: "find",
+            path: here,
+            source,
+        })?;
         layout::find(in_dir, index, &current)
     }
 

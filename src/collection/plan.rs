@@ -92,7 +92,8 @@ impl Plan {
 
     /// Whether the file lies below something that could not be looked at.
     fn is_hidden(&self, key: &FileKey) -> bool {
-        let hides = |problem: &FileKey| problem.root == key.root && is_below(&key.path, &problem.path);
+        let hides =
+            |problem: &FileKey| problem.root == key.root && is_below(&key.path, &problem.path);
         self.problems.iter().any(|(problem, _)| hides(problem))
     }
 }

@@ -59,7 +59,10 @@ impl Collection {
         })
     }
 
-    pub(crate) fn compile(&self, request: &SearchRequest) -> Result<CompiledQuery, CollectionError> {
+    pub(crate) fn compile(
+        &self,
+        request: &SearchRequest,
+    ) -> Result<CompiledQuery, CollectionError> {
         let like = request.like.as_ref().map(|like| self.look_up(like)).transpose()?;
         let vector = like.as_ref().map(|like| &like.vector);
         Ok(compile(&request.query, vector, &self.encoder, request.mode)?)
@@ -79,7 +82,10 @@ impl Collection {
         compiled: &CompiledQuery,
         options: &SearchOptions<'_>,
     ) -> Result<SearchResult, CollectionError> {
-        self.view.sparse.search(&compiled.sparse, options).map_err(|error| self.blame().search(error))
+        self.view
+            .sparse
+            .search(&compiled.sparse, options)
+            .map_err(|error| self.blame().search(error))
     }
 
     /// The page asked for, in the order asked for.
@@ -154,7 +160,8 @@ impl Collection {
         let record = self.view.record(&self.engine.fields, doc.address, self.blame())?;
         let (score, terms) = shower.table(&self.view.vector(doc.address, self.blame())?);
         if score.whole != doc.score {
-            let what = format!("{} scores {} but its words make {}", record.id, doc.score, score.whole);
+            let what =
+                format!("{} scores {} but its words make {}", record.id, doc.score, score.whole);
             return Err(self.blame().damaged(super::layout::INDEX, what));
         }
         Ok(Hit {

@@ -117,11 +117,7 @@ impl SkipList {
     }
 
     /// Writes the list if it changed.
-    pub(crate) fn save(
-        &mut self,
-        layout: &Layout,
-        options: &DecodeOptions,
-    ) -> std::io::Result<()> {
+    pub(crate) fn save(&mut self, layout: &Layout, options: &DecodeOptions) -> std::io::Result<()> {
         if !std::mem::take(&mut self.changed) {
             return Ok(());
         }

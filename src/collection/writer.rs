@@ -1,10 +1,9 @@
 //! Writing: documents in, commits, and few segments in the end.
 
-use sightword_index::SparseVector;
-use tantivy::{
-    IndexWriter, TantivyDocument,
-    indexer::{IndexWriterOptions, LogMergePolicy},
-};
+use std::num::NonZeroUsize;
+
+use sightword_index::{SparseVector, open_writer};
+use tantivy::{IndexWriter, TantivyDocument, indexer::LogMergePolicy};
 
 use super::{
     Collection,
@@ -105,12 +104,13 @@ impl<'a> Writer<'a> {
         if let Some(engine) = self.engine.take() {
             engine.wait_merging_threads().map_err(|error| blame.engine(error))?;
         }
-        self.merge_small().map_err(|error| blame.engine(error))
+        self.merge_small()
     }
 
-    fn merge_small(&self) -> tantivy::Result<()> {
-        let index = &self.collection.engine.index;
-        let segments = index.searchable_segment_metas()?;
+    fn merge_small(&self) -> Result<(), CollectionError> {
+        let failed = |error| self.collection.blame().engine(error);
+        let segments =
+            self.collection.engine.index.searchable_segment_metas().map_err(failed)?;
         let small: Vec<_> =
             segments.iter().filter(|segment| segment.max_doc() < SMALL_SEGMENT).collect();
         #[expect(clippy::cast_precision_loss, reason = "a share needs no seven digits")]
@@ -125,17 +125,15 @@ impl<'a> Writer<'a> {
         }
         let ids: Vec<_> = small.iter().map(|segment| segment.id()).collect();
         let mut writer = self.open()?;
-        writer.merge(&ids).wait()?;
-        writer.garbage_collect_files().wait()?;
-        writer.wait_merging_threads()
+        writer.merge(&ids).wait().map_err(failed)?;
+        writer.garbage_collect_files().wait().map_err(failed)?;
+        writer.wait_merging_threads().map_err(failed)
     }
 
     /// The engine's writer, to write with.
     fn engine(&mut self) -> Result<&mut IndexWriter<TantivyDocument>, CollectionError> {
         if self.engine.is_none() {
-            let engine =
-                self.open().map_err(|error| self.collection.blame().engine(error))?;
-            self.engine = Some(engine);
+            self.engine = Some(self.open()?);
         }
         self.is_pending = true;
         match &mut self.engine {
@@ -144,13 +142,10 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn open(&self) -> tantivy::Result<IndexWriter<TantivyDocument>> {
-        let options = IndexWriterOptions::builder()
-            .memory_budget_per_thread(BUDGET_BYTES)
-            .num_worker_threads(1)
-            .num_merge_threads(1)
-            .build();
-        let writer = self.collection.engine.index.writer_with_options(options)?;
+    fn open(&self) -> Result<IndexWriter<TantivyDocument>, CollectionError> {
+        // One thread: it keeps up with any number that encode, and leaves one segment a commit.
+        let writer = open_writer(&self.collection.engine.index, NonZeroUsize::MIN, BUDGET_BYTES)
+            .map_err(|error| self.collection.blame().open(error))?;
         let mut policy = LogMergePolicy::default();
         policy.set_del_docs_ratio_before_merge(MOST_DELETED);
         writer.set_merge_policy(Box::new(policy));

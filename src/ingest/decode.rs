@@ -193,6 +193,8 @@ pub(super) struct Decoded {
     pub(super) pixels: Pixels,
     /// Width and height as stored, at full size.
     pub(super) size: (u32, u32),
+    /// The power of two by which the pixels are reduced already: a part of the whole reduction.
+    pub(super) reduced_by: u32,
     /// What its EXIF block says. `None`: read it from the file.
     pub(super) details: Option<Details>,
     /// How the picture is stored, where the format says it itself; EXIF has no say then.
@@ -218,9 +220,7 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Picture, DecodeEr
     let details = decoded.details.unwrap_or_else(|| exif::of_file(format, bytes));
     let orientation = decoded.orientation.unwrap_or(details.orientation);
     let factor = reduction(decoded.size.0, decoded.size.1, options.target);
-    // A decoder may have done a part of the reduction.
-    let done = decoded.size.0.div_ceil(decoded.pixels.width()).next_power_of_two();
-    let pixels = orientation.apply(reduce(decoded.pixels, factor / done.min(factor)));
+    let pixels = orientation.apply(reduce(decoded.pixels, factor / decoded.reduced_by));
     let (width, height) = orientation.upright_size(decoded.size.0, decoded.size.1);
     let Details { taken, camera, place, .. } = details;
     let facts = Facts { width, height, taken, camera, place, format };

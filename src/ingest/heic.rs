@@ -22,7 +22,13 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, D
         .and_then(|rgba| Pixels::new(size.0, size.1, rgba_over_white(&rgba)).ok())
         .ok_or_else(|| damaged("its pixels are missing".to_owned()))?;
     // The library has turned the picture by what the format itself says; EXIF repeats that only.
-    Ok(Decoded { pixels, size, details: None, orientation: Some(Orientation::UPRIGHT) })
+    Ok(Decoded {
+        pixels,
+        size,
+        reduced_by: 1,
+        details: None,
+        orientation: Some(Orientation::UPRIGHT),
+    })
 }
 
 /// The pixels without the bytes that pad each row.
@@ -41,7 +47,7 @@ fn explain(error: HeifError) -> DecodeError {
     let is_end = matches!(error.sub_code, HeifErrorSubCode::EndOfData);
     match error.code {
         _ if is_end => DecodeError::CutOff { format },
-        HeifErrorCode::UnsupportedFilety | HeifErrorCode::UnsupportedFeature => {
+        HeifErrorCode::UnsupportedFileType | HeifErrorCode::UnsupportedFeature => {
             DecodeError::Unsupported { format, reason: error.message }
         }
         _ => damaged(error.message),

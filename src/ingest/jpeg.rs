@@ -13,7 +13,7 @@ use super::{
     decode::Decoded,
     jpeg_header::{Colours, Defect, Header},
     raster,
-    reduce::reduction,
+    reduce::{crop, reduced, reduction},
 };
 
 pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
@@ -26,7 +26,10 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, D
         return raster::decode(Format::Jpeg, bytes, options);
     }
     match decode_scaled(bytes, header, factor) {
-        Ok(pixels) => Ok(Decoded { pixels, size, details: None, orientation: None }),
+        Ok(pixels) => {
+            let pixels = crop(pixels, reduced(size.0, factor), reduced(size.1, factor));
+            Ok(Decoded { pixels, size, reduced_by: factor, details: None, orientation: None })
+        }
         Err(DecodeError::Unsupported { .. }) if is_usual => {
             raster::decode(Format::Jpeg, bytes, options)
         }

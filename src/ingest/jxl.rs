@@ -38,7 +38,7 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, D
     let details = Some(details(&image));
     // The decoder has turned the picture by what the format itself says.
     let orientation = Some(Orientation::UPRIGHT);
-    Ok(Decoded { pixels, size: (width, height), details, orientation })
+    Ok(Decoded { pixels, size: (width, height), reduced_by: 1, details, orientation })
 }
 
 /// All frames loaded, none rendered.

@@ -32,8 +32,8 @@ impl Pixels {
     /// # Errors
     /// If there are more or fewer bytes than that, or none.
     pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Result<Self, WrongLength> {
-        let expected = u64::from(width) * u64::from(height) * 3;
-        if expected == 0 || rgb.len() as u64 != expected {
+        let expected = (u64::from(width) * u64::from(height)).checked_mul(3);
+        if rgb.is_empty() || Some(rgb.len() as u64) != expected {
             return Err(WrongLength { width, height, found: rgb.len() });
         }
         Ok(Self { width, height, rgb })

@@ -41,7 +41,7 @@ pub(super) fn decode(
     let image = DynamicImage::from_decoder(decoder).map_err(fail)?;
     let pixels = Pixels::new(size.0, size.1, to_rgb(image))
         .map_err(|error| DecodeError::Damaged { format, reason: error.to_string() })?;
-    Ok(Decoded { pixels, size, details: None, orientation: None })
+    Ok(Decoded { pixels, size, reduced_by: 1, details: None, orientation: None })
 }
 
 fn to_rgb(image: DynamicImage) -> Vec<u8> {

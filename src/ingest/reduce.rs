@@ -14,23 +14,33 @@ pub(super) fn reduction(width: u32, height: u32, target: u32) -> u32 {
     }
     let enough = target.saturating_mul(2).max(1);
     let mut factor = 1;
-    while smaller.div_ceil(factor * 2) >= enough && factor < 1 << 16 {
+    while factor < 1 << 16 && reduced(smaller, factor * 2) >= enough {
         factor *= 2;
     }
     factor
 }
 
-/// The picture at 1/`factor` of its size, rounded up: each pixel is the mean of a square of
-/// `factor` x `factor`, or of what the picture has of it at the right and lower edge.
+/// A side of so many pixels at 1/`factor` of its length, rounded: what stands over at the end is
+/// left out or made a pixel, whichever shifts the rest less.
+pub(super) fn reduced(side: u32, factor: u32) -> u32 {
+    // Halves are rounded up. A side of less than half a square still has one pixel.
+    ((u64::from(side) + u64::from(factor / 2)) / u64::from(factor))
+        .max(1)
+        .try_into()
+        .unwrap_or(side)
+}
+
+/// The picture at 1/`factor` of its size: each pixel is the mean of a square of `factor` x
+/// `factor`, or of what the picture has of it at the right and lower edge.
 pub(super) fn reduce(pixels: Pixels, factor: u32) -> Pixels {
     if factor <= 1 {
         return pixels;
     }
-    let (width, height) = (pixels.width().div_ceil(factor), pixels.height().div_ceil(factor));
+    let (width, height) = (reduced(pixels.width(), factor), reduced(pixels.height(), factor));
     let row_bytes = pixels.width() as usize * 3;
     let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
     let mut sums = vec![[0_u64; 3]; width as usize];
-    for rows in pixels.rgb().chunks(row_bytes * factor as usize) {
+    for rows in pixels.rgb().chunks(row_bytes * factor as usize).take(height as usize) {
         sums.fill([0; 3]);
         for row in rows.chunks_exact(row_bytes) {
             add_row(row, factor as usize, &mut sums);
@@ -38,6 +48,16 @@ pub(super) fn reduce(pixels: Pixels, factor: u32) -> Pixels {
         let rows = (rows.len() / row_bytes) as u64;
         mean_into(&sums, rows, u64::from(factor), u64::from(pixels.width()), &mut rgb);
     }
+    Pixels::new(width, height, rgb).unwrap_or(pixels)
+}
+
+/// The upper left part of this size, or the picture itself where it is smaller.
+pub(super) fn crop(pixels: Pixels, width: u32, height: u32) -> Pixels {
+    if (pixels.width(), pixels.height()) == (width, height) {
+        return pixels;
+    }
+    let rows = pixels.rgb().chunks_exact(pixels.width() as usize * 3).take(height as usize);
+    let rgb = rows.filter_map(|row| row.get(..width as usize * 3)).collect::<Vec<_>>().concat();
     Pixels::new(width, height, rgb).unwrap_or(pixels)
 }
 
@@ -76,16 +96,31 @@ mod tests {
         assert_eq!(reduction(20_000, 20_000, 224), 32);
         assert_eq!(reduction(u32::MAX, u32::MAX, u32::MAX), 1);
         for side in (896..9000).step_by(7) {
-            assert!(side / reduction(side, side, 224) >= 447, "{side}");
+            assert!(reduced(side, reduction(side, side, 224)) >= 448, "{side}");
         }
+    }
+
+    fn grey(width: u32, values: &[u8]) -> Pixels {
+        let rgb: Vec<_> = values.iter().flat_map(|value| [*value; 3]).collect();
+        Pixels::new(width, u32::try_from(values.len()).unwrap() / width, rgb).unwrap()
     }
 
     #[test]
     fn a_reduced_pixel_is_the_mean_of_its_square_also_at_the_edge() {
-        let grey = |values: &[u8]| values.iter().flat_map(|value| [*value; 3]).collect::<Vec<_>>();
-        let pixels = Pixels::new(3, 3, grey(&[0, 10, 20, 30, 40, 50, 60, 70, 80])).unwrap();
-        let reduced = reduce(pixels, 2);
-        assert_eq!((reduced.width(), reduced.height()), (2, 2));
-        assert_eq!(reduced.rgb(), grey(&[20, 35, 65, 80]));
+        let pixels = grey(3, &[0, 10, 20, 30, 40, 50, 60, 70, 80]);
+        assert_eq!(reduce(pixels, 2), grey(2, &[20, 35, 65, 80]));
+    }
+
+    #[test]
+    fn less_than_half_a_square_is_left_out() {
+        let pixels = grey(5, &[0, 10, 20, 30, 200]);
+        assert_eq!(reduce(pixels, 4), grey(1, &[15]));
+    }
+
+    #[test]
+    fn a_crop_keeps_the_upper_left() {
+        let pixels = grey(3, &[0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(crop(pixels.clone(), 2, 2), grey(2, &[0, 1, 3, 4]));
+        assert_eq!(crop(pixels.clone(), 4, 4), pixels);
     }
 }

@@ -213,7 +213,7 @@ mod unix {
     fn a_forbidden_folder_is_a_problem_with_its_path() {
         let root = folder(&["a.jpg", "secret/b.jpg"]);
         let secret = root.path().join("secret");
-        fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
         let may_read = fs::read_dir(&secret).is_ok();
         let walk = found(&root);
         let at_root = super::walk(&secret, &WalkOptions::default());

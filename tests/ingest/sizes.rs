@@ -91,15 +91,18 @@ fn drift(bytes: &[u8], target: u32) -> (f64, u8) {
 
 #[test]
 fn a_large_jpeg_is_decoded_at_reduced_size_with_nearly_the_same_result() {
-    for (width, height, target, reduced) in
-        [(900, 1203, 224, (450, 602)), (1030, 799, 64, (258, 200)), (1801, 900, 56, (226, 113))]
-    {
+    for (width, height, target, reduced, bound) in [
+        (900, 1203, 224, (450, 602), 0.5),
+        (2701, 1899, 224, (675, 475), 0.5),
+        (1030, 799, 64, (258, 200), 1.0),
+        (1801, 900, 56, (225, 113), 1.0),
+    ] {
         let bytes = jpeg(&scene(width, height));
         let picture = at(&bytes, target);
         assert_eq!((picture.facts.width, picture.facts.height), (width, height));
         assert_eq!((picture.pixels.width(), picture.pixels.height()), reduced);
         let (mean, most) = drift(&bytes, target);
-        assert!(mean <= 1.0 && most <= 12, "{width} x {height}: mean {mean:.2}, most {most}");
+        assert!(mean <= bound && most <= 24, "{width} x {height}: mean {mean:.2}, most {most}");
     }
 }
 
@@ -110,13 +113,13 @@ fn other_formats_are_reduced_by_the_same_rule() {
     assert_eq!((picture.facts.width, picture.facts.height), (1030, 799));
     assert_eq!((picture.pixels.width(), picture.pixels.height()), (258, 200));
     let (mean, most) = drift(&bytes, 64);
-    assert!(mean <= 1.0 && most <= 12, "mean {mean:.2}, most {most}");
+    assert!(mean <= 1.0 && most <= 24, "mean {mean:.2}, most {most}");
 }
 
 #[test]
 fn a_jpeg_may_be_reduced_further_than_its_decoder_can() {
     let picture = at(&jpeg(&scene(1030, 799)), 4);
-    assert_eq!((picture.pixels.width(), picture.pixels.height()), (17, 13));
+    assert_eq!((picture.pixels.width(), picture.pixels.height()), (16, 13));
 }
 
 #[test]

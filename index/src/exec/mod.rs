@@ -7,6 +7,8 @@
 //! Both give the same hits and counts, to the last bit. They know no tantivy: a [`Job`] is all.
 
 pub(crate) mod exhaustive;
+#[cfg(test)]
+mod tests;
 pub(crate) mod top;
 pub(crate) mod windowed;
 

@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tantivy::directory::OwnedBytes;
 
@@ -75,7 +75,7 @@ struct Directory {
 impl Directory {
     fn add(&mut self, entries: Entries<'_>) -> Result<(), WriteError> {
         let doc = self.checksums.len();
-        if doc % 64 == 0 {
+        if doc.is_multiple_of(64) {
             self.with_patches.push(0);
         }
         if entries.patches.is_some() {
@@ -187,10 +187,6 @@ impl Forward {
             return Err(file.broken("section with patches", "it agrees with section patches"));
         }
         Ok(())
-    }
-
-    pub(crate) fn file(&self) -> &Path {
-        self.file.file()
     }
 
     pub(crate) fn container(&self) -> &Container {

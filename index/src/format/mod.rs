@@ -8,8 +8,12 @@
 //! Reader and writer of a file stand side by side. `FORMAT.md` says the same in words.
 
 pub(crate) mod container;
+#[cfg(test)]
+mod example;
 pub(crate) mod forward;
 pub(crate) mod inverted;
+#[cfg(test)]
+mod tests;
 pub(crate) mod verify;
 
 #[cfg(target_endian = "big")]

@@ -1,0 +1,110 @@
+//! Both executors over files with the smallest windows, so that small collections have many.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use tantivy::directory::OwnedBytes;
+
+use super::top::All;
+use super::windowed::Scratch;
+use super::{Counts, Job, Sink, exhaustive, windowed};
+use crate::arena::Arena;
+use crate::format::forward::{self, Forward};
+use crate::format::inverted::{self, Inverted};
+use crate::query::{Exclusion, SparseQuery};
+use crate::vector::{SparseVector, TokenId};
+
+const VOCAB: u32 = 12;
+
+fn open(vectors: &[SparseVector], window_log2: u32) -> (Inverted, Forward) {
+    let mut arena = Arena::default();
+    vectors.iter().for_each(|vector| arena.add(vector));
+    let docs = arena.docs();
+    let lists = arena.invert();
+    let inverted = inverted::write(Vec::new(), (docs, VOCAB), window_log2, &lists).unwrap();
+    let forward = forward::write(Vec::new(), VOCAB, &arena).unwrap();
+    let file = |name: &str| PathBuf::from(name);
+    (
+        Inverted::open(OwnedBytes::new(inverted), file("a.swx"), docs, VOCAB).unwrap(),
+        Forward::open(OwnedBytes::new(forward), file("a.swf"), docs, VOCAB).unwrap(),
+    )
+}
+
+fn vectors() -> impl Strategy<Value = Vec<SparseVector>> {
+    let token = prop_oneof![6 => 0_u16..6, 1 => 6_u16..12];
+    let impact = prop_oneof![3 => 1_u8..4, 1 => Just(255_u8)];
+    // Long stretches without any token make windows that are skipped.
+    let entries = prop_oneof![
+        1 => Just(std::collections::BTreeMap::new()).boxed(),
+        1 => proptest::collection::btree_map(token, impact, 0..5).boxed(),
+    ];
+    let vector = entries.prop_map(|entries| {
+        SparseVector::new(entries.into_iter().map(|(token, impact)| (TokenId(token), impact)))
+    });
+    proptest::collection::vec(vector.prop_map(Result::unwrap), 1..400)
+}
+
+fn query() -> impl Strategy<Value = SparseQuery> {
+    let terms = proptest::collection::btree_map(0_u16..12, 1_u8..=255, 1..5);
+    let tokens = proptest::collection::vec((0_u16..8).prop_map(TokenId), 1..3);
+    let exclusion = (tokens, 1_u8..4).prop_map(|(tokens, floor)| Exclusion { tokens, floor });
+    (terms, proptest::collection::vec(exclusion, 0..3)).prop_map(|(terms, exclusions)| {
+        let terms = terms.into_iter().map(|(token, weight)| (TokenId(token), weight)).collect();
+        SparseQuery::new(terms, exclusions).unwrap()
+    })
+}
+
+/// Wants only the best score so far and better: what a full heap of one wants.
+#[derive(Default)]
+struct Best {
+    least: u32,
+    offered: Vec<(u32, u32)>,
+}
+
+impl Sink for Best {
+    fn least(&self) -> u32 {
+        self.least
+    }
+
+    fn offer(&mut self, doc: u32, score: u32) {
+        assert!(score >= self.least, "{score} was not wanted");
+        self.least = score;
+        self.offered.push((doc, score));
+    }
+}
+
+type Found = (Counts, Vec<(u32, u32)>, Vec<(u32, u32)>);
+
+fn find(run: &mut dyn FnMut(&mut dyn Sink) -> Counts) -> Found {
+    let (mut all, mut best) = (All::default(), Best::default());
+    let counts = run(&mut all);
+    assert_eq!(run(&mut best), counts);
+    (counts, all.found, best.offered)
+}
+
+proptest! {
+    #[test]
+    fn windows_of_any_size_find_what_scoring_all_finds(
+        vectors in vectors(),
+        queries in proptest::collection::vec(query(), 4),
+        window_log2 in 6_u32..=8,
+        bits in proptest::collection::vec(any::<u64>(), 14),
+        floor in prop_oneof![Just(1_u32), 2_u32..2_000],
+    ) {
+        let (inverted, forward) = open(&vectors, window_log2);
+        let words = vectors.len().div_ceil(64);
+        let (alive, filter) = (&bits[..words], &bits[7..7 + words]);
+        // One scratch for all: what a search leaves behind must not reach the next.
+        let mut scratch = Scratch::new();
+        for query in &queries {
+            for (alive, filter) in [(None, None), (Some(alive), None), (Some(alive), Some(filter))] {
+                let job =
+                    Job { query, inverted: &inverted, forward: &forward, floor, alive, filter };
+                let slow = find(&mut |sink| exhaustive::run(&job, sink).unwrap());
+                let fast = find(&mut |sink| windowed::run(&job, &mut scratch, sink).unwrap());
+                prop_assert_eq!(&fast, &slow);
+                prop_assert_eq!(fast.1.len() as u64, fast.0.matched);
+            }
+        }
+    }
+}

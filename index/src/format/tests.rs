@@ -1,0 +1,149 @@
+//! Files whose checksums hold but whose content breaks a rule: what a faulty writer would make.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use tantivy::directory::OwnedBytes;
+
+use super::forward::{self, Documents, Entries, Forward};
+use super::inverted::{self, Inverted, Lists, Visit, WINDOW_LOG2, WriteError};
+use super::verify;
+use crate::error::{Fault, FileError};
+
+const DOCS: u32 = 100;
+const VOCAB: u32 = 10;
+
+/// One list as it is given, sound or not.
+#[derive(Clone)]
+struct OneList {
+    token: u16,
+    docs: Vec<u32>,
+    impacts: Vec<u8>,
+}
+
+impl Lists for OneList {
+    fn visit(&self, visit: &mut Visit<'_>) -> Result<(), WriteError> {
+        visit(self.token, &self.docs, &self.impacts)
+    }
+}
+
+fn list_file(list: &OneList) -> Vec<u8> {
+    inverted::write(Vec::new(), (DOCS, VOCAB), WINDOW_LOG2, list).unwrap()
+}
+
+fn open_inverted(bytes: Vec<u8>, docs: u32, vocab: u32) -> Result<Inverted, FileError> {
+    Inverted::open(OwnedBytes::new(bytes), PathBuf::from("a.swx"), docs, vocab)
+}
+
+fn sound_list() -> OneList {
+    OneList { token: 9, docs: vec![0, 7, 99], impacts: vec![1, 255, 3] }
+}
+
+#[test]
+fn a_sound_list_is_read() {
+    let file = open_inverted(list_file(&sound_list()), DOCS, VOCAB).unwrap();
+    verify::inverted(&file).unwrap();
+    assert_eq!(file.list(0).unwrap().window(0), (&[0, 7, 99][..], &[1, 255, 3][..]));
+    assert_eq!(file.statistics(0), (3, 255));
+}
+
+#[test]
+fn ids_outside_of_their_window_are_never_read() {
+    for docs in [vec![0, 7, 100], vec![0, 7, 8_191], vec![7, 7, 8], vec![8, 7, 9]] {
+        let file =
+            open_inverted(list_file(&OneList { docs, ..sound_list() }), DOCS, VOCAB).unwrap();
+        for _ in 0..2 {
+            let error = file.list(0).err().unwrap();
+            assert!(matches!(error.fault, Fault::Structure { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn an_impact_of_zero_and_a_token_beyond_the_vocabulary_are_refused() {
+    let zero = list_file(&OneList { impacts: vec![1, 0, 3], ..sound_list() });
+    assert!(open_inverted(zero, DOCS, VOCAB).unwrap().list(0).is_err());
+    assert!(open_inverted(list_file(&OneList { token: 10, ..sound_list() }), DOCS, VOCAB).is_err());
+}
+
+#[test]
+fn a_file_of_another_size_or_vocabulary_is_refused_by_both_numbers() {
+    let bytes = list_file(&sound_list());
+    let error = open_inverted(bytes.clone(), DOCS + 1, VOCAB).err().unwrap().to_string();
+    assert!(error.contains("100") && error.contains("101"), "{error}");
+    let error = open_inverted(bytes, DOCS, VOCAB + 1).err().unwrap().to_string();
+    assert!(error.contains("10") && error.contains("11"), "{error}");
+}
+
+#[test]
+fn a_newer_version_and_another_kind_are_told_apart_from_damage() {
+    let mut newer = list_file(&sound_list());
+    newer[8] = 2;
+    let error = open_inverted(newer.clone(), DOCS, VOCAB).err().unwrap();
+    assert!(matches!(error.fault, Fault::Checksum { .. }), "{error}");
+    fix_table_checksum(&mut newer);
+    let error = open_inverted(newer, DOCS, VOCAB).err().unwrap();
+    assert!(matches!(error.fault, Fault::TooNew { found: 2, known: 1 }), "{error}");
+    let mut other = list_file(&sound_list());
+    other[0] = b'X';
+    let error = open_inverted(other, DOCS, VOCAB).err().unwrap();
+    assert!(matches!(error.fault, Fault::Kind), "{error}");
+}
+
+/// Bytes of the tail: 24 of facts, 24 for each of 7 sections, 8 of trailer.
+const TAIL: usize = 200;
+
+/// Makes the checksum of head and tail hold again.
+fn fix_table_checksum(bytes: &mut [u8]) {
+    let (tail, end) = (bytes.len() - TAIL, bytes.len() - 4);
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&bytes[..64]);
+    crc.update(&bytes[tail..end]);
+    bytes[end..].copy_from_slice(&crc.finalize().to_le_bytes());
+}
+
+/// Documents as they are given, sound or not.
+struct Given(Vec<(Vec<u16>, Vec<u8>)>);
+
+impl Documents for Given {
+    fn visit(
+        &self,
+        visit: &mut dyn FnMut(Entries<'_>) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        self.0
+            .iter()
+            .try_for_each(|(tokens, impacts)| visit(Entries { tokens, impacts, patches: None }))
+    }
+}
+
+#[test]
+fn a_document_that_is_no_vector_is_never_read() {
+    for (tokens, impacts) in
+        [(vec![3, 3], vec![1, 1]), (vec![3, 4], vec![1, 0]), (vec![10], vec![1])]
+    {
+        let bytes = forward::write(Vec::new(), VOCAB, &Given(vec![(tokens, impacts)])).unwrap();
+        let file = PathBuf::from("a.swf");
+        let file = Forward::open(OwnedBytes::new(bytes), file, 1, VOCAB).unwrap();
+        assert!(matches!(file.document(0).unwrap_err().fault, Fault::Structure { .. }));
+        assert!(verify::forward(&file).is_err());
+    }
+}
+
+proptest! {
+    /// Any change of the table, with its checksum made to hold again: no slice goes out of bounds.
+    #[test]
+    fn a_table_of_any_content_is_an_error_or_harmless(
+        changes in proptest::collection::vec((0_usize..TAIL - 4, any::<u8>()), 1..6),
+    ) {
+        let mut bytes = list_file(&sound_list());
+        let tail = bytes.len() - TAIL;
+        for (at, value) in changes {
+            bytes[tail + at] = value;
+        }
+        fix_table_checksum(&mut bytes);
+        if let Ok(file) = open_inverted(bytes, DOCS, VOCAB) {
+            let _ = file.list(0);
+            let _ = verify::inverted(&file);
+        }
+    }
+}
