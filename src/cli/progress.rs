@@ -27,17 +27,21 @@ impl Bar {
 
     /// Shows where the work stands.
     pub(crate) fn update(&self, progress: &Progress) {
-        let phase = name(progress.phase);
+        let is_paced = progress.phase == Phase::Encode;
+        self.count(name(progress.phase), is_paced, progress.done, progress.total);
+    }
+
+    /// Shows `done` of `total` (0: not known) in a phase, with rate and time left if it is paced.
+    pub(crate) fn count(&self, phase: &'static str, is_paced: bool, done: u64, total: u64) {
         if self.0.prefix() != phase {
-            let is_counted = progress.phase == Phase::Encode;
-            self.0.set_style(style(if is_counted { COUNTED } else { UNCOUNTED }));
+            self.0.set_style(style(if is_paced { COUNTED } else { UNCOUNTED }));
             self.0.set_prefix(phase);
             self.0.reset();
         }
-        if progress.total > 0 {
-            self.0.set_length(progress.total);
+        if total > 0 {
+            self.0.set_length(total);
         }
-        self.0.set_position(progress.done);
+        self.0.set_position(done);
     }
 
     /// Takes the bar away.

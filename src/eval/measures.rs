@@ -67,9 +67,9 @@ pub struct Report {
     pub no_answer: Option<NoAnswer>,
 }
 
-/// `part` of `whole` in percent; 0 of nothing.
+/// `part` of `whole` in percent, to two decimals; 0 of nothing.
 pub(crate) fn percent(part: usize, whole: usize) -> f64 {
-    100.0 * mean(part, whole)
+    (10_000.0 * mean(part, whole)).round() / 100.0
 }
 
 /// `total ÷ count`; 0 for nothing.

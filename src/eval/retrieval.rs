@@ -13,7 +13,7 @@ use tantivy::schema::{FAST, SchemaBuilder};
 
 use super::dataset::{Dataset, DatasetError};
 use super::measures::{NoAnswer, Recall, Report, mean, percent};
-use crate::collection::{DEFAULT_MIN_MATCH, least_score};
+use crate::collection::{default_min_match, least_score};
 use crate::encode::{EncodeError, Encoder};
 use crate::ingest::{DecodeOptions, decode, parallel_map};
 use crate::query::{CompileError, CompiledQuery, ParsedQuery, QueryMode, compile};
@@ -38,12 +38,12 @@ pub struct EvalOptions {
     pub min_match: f32,
 }
 
-impl Default for EvalOptions {
-    /// The text tower, on all cores, with the verdict's usual threshold.
-    fn default() -> Self {
+impl EvalOptions {
+    /// On all cores, with the verdict's usual threshold for the mode.
+    #[must_use]
+    pub fn new(mode: QueryMode) -> Self {
         let jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let (mode, min_match) = (QueryMode::default(), DEFAULT_MIN_MATCH);
-        Self { mode, jobs, no_answer: None, min_match }
+        Self { mode, jobs, no_answer: None, min_match: default_min_match(mode) }
     }
 }
 
