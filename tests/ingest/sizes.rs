@@ -64,7 +64,7 @@ proptest! {
 fn a_picture_of_the_right_size_is_kept_as_it_is() {
     let pixels = Pixels::new(2, 1, vec![1, 2, 3, 250, 251, 252]).unwrap();
     assert_eq!(resize(&pixels, 2, 1), pixels.rgb());
-    assert_eq!(resize(&pixels, 0, 5), []);
+    assert!(resize(&pixels, 0, 5).is_empty());
 }
 
 #[test]
