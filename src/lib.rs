@@ -2,6 +2,7 @@
 
 pub mod collection;
 pub mod encode;
+pub mod eval;
 pub mod evidence;
 pub mod ingest;
 pub mod query;

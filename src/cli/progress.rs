@@ -20,24 +20,28 @@ impl Bar {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(None, target);
-        bar.set_style(style("{prefix} {done}"));
+        bar.set_style(style(UNCOUNTED));
         bar.enable_steady_tick(Duration::from_millis(250));
         Self(bar)
     }
 
     /// Shows where the work stands.
     pub(crate) fn update(&self, progress: &Progress) {
-        let phase = name(progress.phase);
+        let is_paced = progress.phase == Phase::Encode;
+        self.count(name(progress.phase), is_paced, progress.done, progress.total);
+    }
+
+    /// Shows `done` of `total` (0: not known) in a phase, with rate and time left if it is paced.
+    pub(crate) fn count(&self, phase: &'static str, is_paced: bool, done: u64, total: u64) {
         if self.0.prefix() != phase {
+            self.0.set_style(style(if is_paced { COUNTED } else { UNCOUNTED }));
             self.0.set_prefix(phase);
             self.0.reset();
-            let known = progress.total > 0;
-            self.0.set_style(style(if known { COUNTED } else { "{prefix} {done}" }));
         }
-        if progress.total > 0 {
-            self.0.set_length(progress.total);
+        if total > 0 {
+            self.0.set_length(total);
         }
-        self.0.set_position(progress.done);
+        self.0.set_position(done);
     }
 
     /// Takes the bar away.
@@ -54,7 +58,8 @@ fn name(phase: Phase) -> &'static str {
     }
 }
 
-const COUNTED: &str = "{prefix} {done}/{total} ▕{bar:24}▏ {rate} img/s ETA {left}";
+const UNCOUNTED: &str = "{prefix} {done}";
+const COUNTED: &str = "{prefix} {done}/{total} ▕{bar:24}▏{pace}";
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
@@ -66,11 +71,32 @@ fn style(template: &str) -> ProgressStyle {
         .with_key("total", |state: &ProgressState, out: &mut dyn Write| {
             let _ = out.write_str(&format::count(state.len().unwrap_or(0)));
         })
-        .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
-            let digits = usize::from(state.per_sec() < 10.0);
-            let _ = write!(out, "{:.digits$}", state.per_sec());
+        .with_key("pace", |state: &ProgressState, out: &mut dyn Write| {
+            let left = state.len().unwrap_or(0).saturating_sub(state.pos());
+            let _ = out.write_str(&pace(state.pos(), left, state.elapsed()));
         })
-        .with_key("left", |state: &ProgressState, out: &mut dyn Write| {
-            let _ = out.write_str(&format::whole_seconds(state.eta()));
-        })
+}
+
+/// ` 38 img/s ETA 1m48s`, by the mean over the whole run; nothing before the first picture.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn pace(done: u64, left: u64, elapsed: Duration) -> String {
+    if done == 0 || elapsed.is_zero() {
+        return String::new();
+    }
+    let rate = done as f64 / elapsed.as_secs_f64();
+    let digits = usize::from(rate < 10.0);
+    let eta = Duration::try_from_secs_f64(left as f64 / rate).unwrap_or(Duration::MAX);
+    format!(" {rate:.digits$} img/s ETA {}", format::whole_seconds(eta))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_is_that_of_the_whole_run() {
+        assert_eq!(pace(0, 100, Duration::from_secs(3)), "");
+        assert_eq!(pace(380, 4104, Duration::from_secs(10)), " 38 img/s ETA 1m48s");
+        assert_eq!(pace(5, 5, Duration::from_secs(2)), " 2.5 img/s ETA 2s");
+    }
 }

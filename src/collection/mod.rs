@@ -65,7 +65,8 @@ pub use reply::{
 };
 pub use report::{Change, Phase, Progress, RefreshOptions, RefreshReport};
 pub use skipped::Skipped;
-pub use verdict::DEFAULT_MIN_MATCH;
+pub use verdict::default_min_match;
+pub(crate) use verdict::least_score;
 
 use self::{
     engine::{Engine, View, is_blank},

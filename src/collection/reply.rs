@@ -47,7 +47,7 @@ pub struct SearchRequest {
     pub k: usize,
     /// Hits to leave out before the first that is returned.
     pub offset: usize,
-    /// The least coverage of a hit, 0 to 1. `None`: [`DEFAULT_MIN_MATCH`](super::DEFAULT_MIN_MATCH).
+    /// The least coverage of a hit, 0 to 1. `None`: [`default_min_match`](super::default_min_match).
     pub min_match: Option<f32>,
     /// Whether everything that shares a word with the query is a hit.
     pub all: bool,

@@ -12,7 +12,7 @@ use super::{
     reply::{Hit, SearchReply, SearchRequest, ShownQuery, Sort, Verdict},
     schema::column,
     terms::Shower,
-    verdict::{DEFAULT_MIN_MATCH, coverage, least_score},
+    verdict::{coverage, default_min_match, least_score},
 };
 use crate::query::{CompiledQuery, Filter, compile};
 
@@ -178,6 +178,6 @@ impl Collection {
 impl SearchRequest {
     /// The coverage from which a picture is a hit.
     pub(crate) fn threshold(&self) -> f32 {
-        if self.all { 0.0 } else { self.min_match.unwrap_or(DEFAULT_MIN_MATCH) }
+        if self.all { 0.0 } else { self.min_match.unwrap_or_else(|| default_min_match(self.mode)) }
     }
 }

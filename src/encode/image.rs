@@ -21,14 +21,6 @@ pub(crate) struct ImageTower {
     head: Head,
 }
 
-/// What each stage of the tower gave, for comparison with a reference.
-pub(crate) struct ImageStages {
-    /// The backbone's output, [pictures, patches, channels].
-    pub(crate) features: Tensor,
-    /// After the head's transform, [pictures, patches, hidden].
-    pub(crate) hidden: Tensor,
-}
-
 impl ImageTower {
     pub(crate) fn new(
         weights: &Weights,
@@ -60,16 +52,22 @@ impl ImageTower {
 
     /// Pictures as the config's square of RGB8 pixels → a pooled vector for each.
     pub(crate) fn forward(&self, pictures: &[&[u8]]) -> Result<Vec<Pooled>> {
-        self.head.pool(&self.stages(pictures)?.hidden)
+        self.head.pool(&self.hidden(&self.backbone.forward(pictures)?)?)
     }
 
-    pub(crate) fn stages(&self, pictures: &[&[u8]]) -> Result<ImageStages> {
-        let features = self.backbone.forward(pictures)?;
-        let projected = self.projection.forward(&features)?;
+    /// The backbone's output, [pictures, patches, channels].
+    #[cfg(test)]
+    pub(crate) fn features(&self, pictures: &[&[u8]]) -> Result<Tensor> {
+        self.backbone.forward(pictures)
+    }
+
+    /// The backbone's output → after the head's transform, [pictures, patches, hidden].
+    pub(crate) fn hidden(&self, features: &Tensor) -> Result<Tensor> {
+        let projected = self.projection.forward(features)?;
         let mut x = self.norm.forward(&projected.broadcast_add(&self.positions)?)?;
         for layer in &self.layers {
             x = layer.forward(&x)?;
         }
-        Ok(ImageStages { features, hidden: self.head.transform(&x)? })
+        self.head.transform(&x)
     }
 }

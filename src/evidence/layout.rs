@@ -84,7 +84,7 @@ fn light_patches(canvas: &mut Canvas, photo: Rect, grid: usize, words: &[&Word])
     let lit: Vec<Rect> = patches.iter().map(|patch| cell(photo, grid, patch.place)).collect();
     canvas.shade(photo, |x, y, below| {
         let is_lit = lit.iter().any(|rect| rect.inset(1.0).distance(6.0, x, y) <= 0.0);
-        if is_lit { below } else { dim(below, 0.55) }
+        if is_lit { below } else { dim(below, 0.62) }
     });
     for (patch, rect) in patches.iter().zip(&lit) {
         for ((_, color), depth) in patch.words.iter().zip(0u8..) {

@@ -47,7 +47,7 @@ fn explain(error: HeifError) -> DecodeError {
     let is_end = matches!(error.sub_code, HeifErrorSubCode::EndOfData);
     match error.code {
         _ if is_end => DecodeError::CutOff { format },
-        HeifErrorCode::UnsupportedFilety | HeifErrorCode::UnsupportedFeature => {
+        HeifErrorCode::UnsupportedFileType | HeifErrorCode::UnsupportedFeature => {
             DecodeError::Unsupported { format, reason: error.message }
         }
         _ => damaged(error.message),

@@ -8,6 +8,17 @@
 //! Files are outside input. A damaged, huge, mislabelled or vanished one is an error that names it,
 //! never a panic: a decoder's own panic is caught, file by file (see [`silence_decoder_panics`]).
 //! No file is ever written.
+//!
+//! ```
+//! use sightword::ingest::{DecodeOptions, WalkOptions, read, resize, walk};
+//!
+//! let root = std::path::Path::new("examples/photos");
+//! let found = walk(root, &WalkOptions::default())?;
+//! let picture = read(&root.join(&found.files[0].path), &DecodeOptions::default())?;
+//! assert_eq!((picture.facts.width, picture.facts.height), (512, 512));
+//! assert_eq!(resize(&picture.pixels, 224, 224).len(), 224 * 224 * 3);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod colour;

@@ -119,7 +119,7 @@ fn lines(json: &str) -> (Begin, Vec<Match>, End) {
 fn hundredths(number: f64) -> i64 {
     let rounded = (number * 100.0).round();
     assert!((number * 100.0 - rounded).abs() < 1e-6, "{number} has more than two decimals");
-    format!("{rounded}").parse().unwrap()
+    format!("{rounded}").parse().expect("a whole number")
 }
 
 #[test]

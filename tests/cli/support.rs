@@ -28,7 +28,7 @@ pub(super) fn command(folder: &Path, args: &[&str]) -> Command {
 }
 
 pub(super) fn run(mut command: Command) -> Ran {
-    let output = command.output().unwrap();
+    let output = command.output().expect("the program starts");
     Ran {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -57,9 +57,9 @@ pub(super) fn copy_photo(name: &str, to: &Path) {
 
 /// A folder with the folder `photos`, and some of the example photos in it.
 pub(super) fn photos(names: &[&str]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let photos = folder.path().join("photos");
-    fs::create_dir(&photos).unwrap();
+    fs::create_dir(&photos).expect("a new folder");
     for name in names {
         copy_photo(name, &photos.join(name));
     }

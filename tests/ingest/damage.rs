@@ -43,6 +43,34 @@ fn a_picture_of_a_hundred_thousand_pixels_a_side_is_refused_by_its_header() {
 }
 
 #[test]
+fn a_small_tiff_or_bitmap_that_claims_to_be_huge_is_refused() {
+    let side = 100_000_u32.to_le_bytes();
+    let mut tiff = b"II*\0\x08\0\0\0\x09\0".to_vec();
+    let mut entry = |tag: u16, kind: u16, count: u32, value: u32| {
+        tiff.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+        tiff.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
+    };
+    // Width, height, bits, no compression, RGB, strip, samples, rows of the strip, its length.
+    entry(256, 4, 1, 100_000);
+    entry(257, 4, 1, 100_000);
+    entry(258, 3, 1, 8);
+    entry(259, 3, 1, 1);
+    entry(262, 3, 1, 1);
+    entry(273, 4, 1, 8);
+    entry(277, 3, 1, 1);
+    entry(278, 4, 1, 100_000);
+    entry(279, 4, 1, 100);
+    tiff.extend([0; 4]);
+    let (width, height, limit) = (100_000, 100_000, 200_000_000);
+    assert_eq!(error_of(&tiff), DecodeError::TooManyPixels { width, height, limit });
+
+    let mut bitmap = encode(&card(), ImageFormat::Bmp);
+    bitmap[18..26].copy_from_slice(&[side, side].concat());
+    let error = error_of(&bitmap).to_string();
+    assert!(error.contains("100000") || error.contains("too large"), "{error}");
+}
+
+#[test]
 fn every_format_is_held_to_the_limit_of_pixels() {
     let options = DecodeOptions { max_pixels: 48 * 32 - 1, ..DecodeOptions::default() };
     let mut files =

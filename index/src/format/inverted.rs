@@ -185,8 +185,19 @@ impl<'a> List<'a> {
         self.maxima[window]
     }
 
+    /// Local id and impact of the `at`-th posting of the list, if that lies in the window.
+    pub(crate) fn posting(&self, window: usize, at: usize) -> Option<(u16, u8)> {
+        let (ids, impacts) = self.window(window);
+        let at = at.checked_sub(self.start(window))?;
+        Some((*ids.get(at)?, impacts[at]))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Postings of the list before one window.
-    pub(crate) fn start(&self, window: usize) -> usize {
+    fn start(&self, window: usize) -> usize {
         (self.starts[window] - self.starts[0]) as usize
     }
 }
@@ -266,6 +277,11 @@ impl Inverted {
 
     pub(crate) fn windows(&self) -> usize {
         self.windows
+    }
+
+    /// A document's window and its local id.
+    pub(crate) fn locate(&self, doc: u32) -> (usize, u16) {
+        ((doc >> self.window_log2) as usize, local_id(doc, self.window_log2))
     }
 
     pub(crate) fn window_log2(&self) -> u32 {

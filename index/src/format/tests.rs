@@ -129,6 +129,54 @@ fn a_document_that_is_no_vector_is_never_read() {
     }
 }
 
+#[test]
+fn a_posting_that_only_one_file_has_is_found() {
+    let list = |docs: Vec<u32>| {
+        let impacts = vec![7; docs.len()];
+        open_inverted(list_file(&OneList { token: 9, docs, impacts }), DOCS, VOCAB).unwrap()
+    };
+    let documents = (0..DOCS).map(|doc| match doc {
+        4 | 70 => (vec![9], vec![7]),
+        _ => (vec![], vec![]),
+    });
+    let bytes = forward::write(Vec::new(), VOCAB, &Given(documents.collect())).unwrap();
+    let file = PathBuf::from("a.swf");
+    let forward = Forward::open(OwnedBytes::new(bytes), file, DOCS, VOCAB).unwrap();
+    verify::agreement(&list(vec![4, 70]), &forward).unwrap();
+    for docs in [vec![4], vec![4, 70, 71], vec![4, 71], vec![3, 4, 70]] {
+        let error = verify::agreement(&list(docs), &forward).unwrap_err();
+        assert!(matches!(error.fault, Fault::Disagreement { token: 9, .. }), "{error}");
+    }
+}
+
+/// Where the sections from `first` on stand, read from a file's own table of `count` sections.
+fn sections_from(bytes: &[u8], first: usize, count: usize) -> Vec<std::ops::Range<usize>> {
+    let table = bytes.len() - 8 - 24 * count;
+    let number = |at: usize| {
+        usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap()
+    };
+    let entries = (first..count).map(|section| table + 24 * section);
+    entries.map(|at| number(at)..number(at) + number(at + 8)).collect()
+}
+
+#[test]
+fn damage_to_the_structure_is_refused_on_open() {
+    let whole = list_file(&sound_list());
+    for at in sections_from(&whole, 2, 7).into_iter().flatten() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        assert!(open_inverted(bytes, DOCS, VOCAB).is_err(), "byte {at}");
+    }
+    let given = Given(vec![(vec![1, 2], vec![3, 4]), (vec![2], vec![9])]);
+    let whole = forward::write(Vec::new(), VOCAB, &given).unwrap();
+    for at in sections_from(&whole, 3, 6).into_iter().flatten() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        let file = Forward::open(OwnedBytes::new(bytes), PathBuf::from("a.swf"), 2, VOCAB);
+        assert!(file.is_err(), "byte {at}");
+    }
+}
+
 proptest! {
     /// Any change of the table, with its checksum made to hold again: no slice goes out of bounds.
     #[test]

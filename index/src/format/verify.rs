@@ -1,7 +1,7 @@
 //! Reads both files of a segment to the last byte and compares them.
 
 use super::forward::Forward;
-use super::inverted::Inverted;
+use super::inverted::{Inverted, List};
 use crate::error::{Fault, FileError};
 
 /// Every checksum and every rule of the inverted file.
@@ -26,30 +26,34 @@ pub(crate) fn agreement(inverted: &Inverted, forward: &Forward) -> Result<(), Fi
         file: inverted.file().to_path_buf(),
         fault: Fault::Disagreement { doc, token },
     };
-    let mut cursors = vec![0_usize; inverted.tokens().len()];
+    let mut lists = cursors(inverted)?;
     for doc in 0..forward.docs() {
-        let window = (doc >> inverted.window_log2()) as usize;
-        let local = doc & ((1 << inverted.window_log2()) - 1);
+        let (window, local) = inverted.locate(doc);
         let entries = forward.document(doc)?;
         for (&token, &impact) in entries.tokens.iter().zip(entries.impacts) {
-            let place = inverted.find(token).ok_or_else(|| disagree(doc, token))?;
-            let (ids, impacts) = inverted.list(place)?.window(window);
-            let before = inverted.list(place)?.start(window);
-            let at = cursors[place].checked_sub(before);
-            let same = at.is_some_and(|at| {
-                ids.get(at).map(|id| u32::from(*id)) == Some(local) && impacts[at] == impact
+            let next = lists[usize::from(token)].as_mut().and_then(|(list, read)| {
+                *read += 1;
+                list.posting(window, *read - 1)
             });
-            if !same {
+            if next != Some((local, impact)) {
                 return Err(disagree(doc, token));
             }
-            cursors[place] += 1;
         }
     }
-    if inverted.postings() != forward.postings() {
-        let left = (0..cursors.len())
-            .find(|place| cursors[*place] != inverted.statistics(*place).0)
-            .map_or(0, |place| inverted.tokens()[place]);
-        return Err(disagree(forward.docs(), left));
+    if inverted.postings() == forward.postings() {
+        return Ok(());
     }
-    Ok(())
+    let unread = (0..=u16::MAX)
+        .zip(&lists)
+        .find(|(_, list)| list.is_some_and(|(list, read)| read < list.len()));
+    Err(disagree(forward.docs(), unread.map_or(0, |(token, _)| token)))
+}
+
+/// For every possible token its list, if it has one, and how many of its postings were read.
+fn cursors(inverted: &Inverted) -> Result<Vec<Option<(List<'_>, usize)>>, FileError> {
+    let mut lists = vec![None; 1 << 16];
+    for (place, &token) in inverted.tokens().iter().enumerate() {
+        lists[usize::from(token)] = Some((inverted.list(place)?, 0));
+    }
+    Ok(lists)
 }

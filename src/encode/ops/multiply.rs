@@ -4,14 +4,13 @@
 
 use gemm::{Parallelism, gemm};
 
-/// A matrix in a slice: element (row, column) is `values[row · row_step + column · column_step]`.
+/// A matrix in a slice: element (row, column) is `values[row · row_step + column]`.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
     row_step: usize,
-    column_step: usize,
 }
 
 impl<'a> View<'a> {
@@ -25,24 +24,12 @@ impl<'a> View<'a> {
         let fits =
             columns <= row_step && rows.saturating_sub(1) * row_step + columns <= values.len();
         assert!(fits, "{rows} × {columns} in {} floats", values.len());
-        Self { values, rows, columns, row_step, column_step: 1 }
-    }
-
-    /// The same floats, rows and columns exchanged.
-    pub(crate) fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_step: self.column_step,
-            column_step: self.row_step,
-            ..self
-        }
+        Self { values, rows, columns, row_step }
     }
 }
 
 /// `out = a · b`; `out` is stored row by row, `row_step` floats from one row to the next.
 ///
-/// Fast when the columns of `b` are one float apart; otherwise `gemm` gathers them first.
 pub(crate) fn multiply(a: View<'_>, b: View<'_>, out: &mut [f32], row_step: usize) {
     assert_eq!(a.columns, b.rows, "inner sizes");
     let room =
@@ -85,10 +72,10 @@ unsafe fn product(a: View<'_>, b: View<'_>, out: *mut f32, row_step: usize) {
             step(row_step),
             false,
             a_values,
-            step(a.column_step),
+            1,
             step(a.row_step),
             b_values,
-            step(b.column_step),
+            1,
             step(b.row_step),
             0.0,
             1.0,
@@ -107,12 +94,12 @@ mod tests {
     #[test]
     fn products_of_views_are_those_of_the_definition() {
         let a: Vec<f32> = (0..12).map(|n| n as f32).collect(); // 3 × 4
-        let b: Vec<f32> = (0..20).map(|n| (n * n % 7) as f32).collect(); // 5 × 4
+        let b: Vec<f32> = (0..20).map(|n| (n * n % 7) as f32).collect(); // 4 × 5
         let mut out = vec![-1.0; 3 * 6];
-        multiply(View::by_rows(&a, 3, 4), View::by_rows(&b, 5, 4).transposed(), &mut out, 6);
+        multiply(View::by_rows(&a, 3, 4), View::by_rows(&b, 4, 5), &mut out, 6);
         for row in 0..3 {
             for column in 0..5 {
-                let dot: f32 = (0..4).map(|k| a[row * 4 + k] * b[column * 4 + k]).sum();
+                let dot: f32 = (0..4).map(|k| a[row * 4 + k] * b[k * 5 + column]).sum();
                 assert_eq!(out[row * 6 + column], dot);
             }
             assert_eq!(out[row * 6 + 5], -1.0, "floats between rows are left alone");

@@ -1,0 +1,177 @@
+//! Photos with captions: a JSON Lines file, with the photos in tar files or a folder beside it.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// Why a dataset cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        source: std::io::Error,
+    },
+    /// A line is no record.
+    #[error("{}:{line}: not a record of image and captions", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// Nothing is left after choosing the split.
+    #[error("{}: no photo with captions{}", path.display(),
+        split.as_ref().map(|split| format!(" in split {split:?} (there are: {known})"))
+            .unwrap_or_default())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// The split asked for.
+        split: Option<String>,
+        /// The splits that there are.
+        known: String,
+    },
+    /// A photo is neither in a tar file nor in the folder.
+    #[error("{}: photo {image:?} is neither in a tar file nor in the folder beside it", path.display())]
+    NoPhoto {
+        /// The JSON Lines file.
+        path: PathBuf,
+        /// The photo's name.
+        image: String,
+    },
+}
+
+/// One line of the file.
+#[derive(Debug, Deserialize)]
+struct Record {
+    image: String,
+    #[serde(default)]
+    tar: Option<String>,
+    #[serde(default)]
+    captions: Vec<String>,
+    #[serde(default)]
+    split: Option<String>,
+}
+
+/// Where a photo's bytes are.
+#[derive(Debug, Clone)]
+struct Place {
+    file: PathBuf,
+    offset: u64,
+    bytes: Option<u64>,
+}
+
+/// A photo and what was written about it.
+#[derive(Debug)]
+pub(crate) struct Photo {
+    place: Place,
+    pub(crate) captions: Vec<String>,
+}
+
+/// Photos with captions, in the order of the file.
+#[derive(Debug)]
+pub struct Dataset {
+    pub(crate) photos: Vec<Photo>,
+}
+
+impl Dataset {
+    /// Reads the lines `{"image", "captions", "split"?, "tar"?}` of one split (or all), and finds
+    /// each photo: in the tar file that the line names, or as a file below the same folder.
+    ///
+    /// Lines without captions are left out. Photos themselves are read later, one at a time.
+    ///
+    /// # Errors
+    /// [`DatasetError`] names the file and the line.
+    pub fn open(path: &Path, split: Option<&str>) -> Result<Self, DatasetError> {
+        let records = records(path)?;
+        let known: std::collections::BTreeSet<_> =
+            records.iter().filter_map(|record| record.split.clone()).collect();
+        let chosen: Vec<Record> = records
+            .into_iter()
+            .filter(|record| split.is_none() || record.split.as_deref() == split)
+            .filter(|record| !record.captions.is_empty())
+            .collect();
+        if chosen.is_empty() {
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            let split = split.map(str::to_owned);
+            return Err(DatasetError::Empty { path: path.to_owned(), split, known });
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let tars: HashSet<&str> = chosen.iter().filter_map(|r| r.tar.as_deref()).collect();
+        let mut places = HashMap::new();
+        for tar in tars {
+            places.extend(members(&folder.join(tar))?);
+        }
+        let find = |record: Record| {
+            let place = places.get(&record.image).cloned().or_else(|| {
+                let file = folder.join(&record.image);
+                file.is_file().then_some(Place { file, offset: 0, bytes: None })
+            });
+            let missing =
+                || DatasetError::NoPhoto { path: path.to_owned(), image: record.image.clone() };
+            Ok(Photo { place: place.ok_or_else(missing)?, captions: record.captions })
+        };
+        Ok(Self { photos: chosen.into_iter().map(find).collect::<Result<_, _>>()? })
+    }
+}
+
+impl Photo {
+    /// The photo's bytes.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, DatasetError> {
+        let Place { file, offset, bytes } = &self.place;
+        let read = || {
+            let mut open = File::open(file)?;
+            open.seek(SeekFrom::Start(*offset))?;
+            let mut read = Vec::new();
+            open.take(bytes.unwrap_or(u64::MAX)).read_to_end(&mut read)?;
+            Ok(read)
+        };
+        read().map_err(|source| DatasetError::Io { path: file.clone(), source })
+    }
+}
+
+fn records(path: &Path) -> Result<Vec<Record>, DatasetError> {
+    let failed = |source| DatasetError::Io { path: path.to_owned(), source };
+    let mut records = Vec::new();
+    for (number, line) in BufReader::new(File::open(path).map_err(failed)?).lines().enumerate() {
+        let line = line.map_err(failed)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let record = serde_json::from_str(&line).map_err(|source| DatasetError::Line {
+            path: path.to_owned(),
+            line: number + 1,
+            source,
+        })?;
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// The files in a tar file, by name.
+fn members(tar: &Path) -> Result<HashMap<String, Place>, DatasetError> {
+    let failed = |source| DatasetError::Io { path: tar.to_owned(), source };
+    let mut archive = tar::Archive::new(File::open(tar).map_err(failed)?);
+    let mut places = HashMap::new();
+    for entry in archive.entries_with_seek().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.path().map_err(failed)?.to_string_lossy().into_owned();
+        let place = Place {
+            file: tar.to_owned(),
+            offset: entry.raw_file_position(),
+            bytes: Some(entry.size()),
+        };
+        places.insert(name, place);
+    }
+    Ok(places)
+}
