@@ -24,8 +24,10 @@ pub(crate) const CHUNK: usize = 4;
 /// Files from this size on are read and decoded one at a time, whatever the number of threads:
 /// memory stays bounded where many of them stand side by side.
 const LARGE_BYTES: u64 = 32 << 20;
-/// The same for pictures, in pixels.
+/// The same for pictures, in pixels. JPEGs are decoded at reduced size: at most the coefficients of
+/// a progressive one stand in memory in full.
 const LARGE_PIXELS: u64 = 40_000_000;
+const LARGE_JPEG_PIXELS: u64 = 100_000_000;
 
 /// What was found in a file.
 #[derive(Debug)]
@@ -102,12 +104,15 @@ impl<'a> Examiner<'a> {
 
     /// Decodes, one picture at a time if it is large.
     fn decode(&self, bytes: &[u8], alone: bool) -> Result<Picture, DecodeError> {
-        // A JPEG is decoded at reduced size: its pixels never all exist.
-        if alone || Format::detect(bytes) == Some(Format::Jpeg) {
+        if alone {
             return decode(bytes, &self.options);
         }
+        let large = match Format::detect(bytes) {
+            Some(Format::Jpeg) => LARGE_JPEG_PIXELS,
+            _ => LARGE_PIXELS,
+        };
         let small =
-            DecodeOptions { max_pixels: self.options.max_pixels.min(LARGE_PIXELS), ..self.options };
+            DecodeOptions { max_pixels: self.options.max_pixels.min(large), ..self.options };
         match decode(bytes, &small) {
             Err(DecodeError::TooManyPixels { .. }) => {
                 let _large = self.wait_for_large();

@@ -219,7 +219,12 @@ impl Collection {
             };
         }
         layout.prepare()?;
-        let _lock = WriterLock::acquire(&layout)?;
+        let lock = WriterLock::acquire(&layout)?;
+        if layout.manifest().exists() && if_there != IfThere::Discard {
+            // Another process made one in the meantime.
+            drop(lock);
+            return Self::make(&roots, Some(layout.dir()), encoder, if_there);
+        }
         let is_whole = |layout: &Layout| layout.index().exists() && !is_blank(layout);
         if if_there != IfThere::Discard && is_whole(&layout) {
             // Pictures without a manifest: to throw them away is for the user to say.
