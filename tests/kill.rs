@@ -29,7 +29,8 @@ fn what_was_committed_survives_a_kill_at_any_moment() {
         return index_and_say_so(Path::new(&folder));
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let seed = env::var("SIGHTWORD_TEST_SEED").map_or(now.as_nanos() as u64, |s| s.parse().unwrap());
+    let seed =
+        env::var("SIGHTWORD_TEST_SEED").map_or(now.as_nanos() as u64, |s| s.parse().unwrap());
     println!("SIGHTWORD_TEST_SEED={seed}");
     let mut random = Random(seed);
     let encoder = Arc::new(Encoder::embedded().unwrap());

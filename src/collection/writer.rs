@@ -109,8 +109,7 @@ impl<'a> Writer<'a> {
 
     fn merge_small(&self) -> Result<(), CollectionError> {
         let failed = |error| self.collection.blame().engine(error);
-        let segments =
-            self.collection.engine.index.searchable_segment_metas().map_err(failed)?;
+        let segments = self.collection.engine.index.searchable_segment_metas().map_err(failed)?;
         let small: Vec<_> =
             segments.iter().filter(|segment| segment.max_doc() < SMALL_SEGMENT).collect();
         #[expect(clippy::cast_precision_loss, reason = "a share needs no seven digits")]

@@ -4,9 +4,7 @@ use std::{fs, ops::ControlFlow};
 
 use sightword::collection::{Change, Collection};
 
-use super::support::{
-    Album, ENCODER, counts, likes, options, picture, refresh, refresh_with,
-};
+use super::support::{Album, ENCODER, counts, likes, options, picture, refresh, refresh_with};
 
 #[test]
 fn new_pictures_are_encoded_once_and_then_left_alone() {
@@ -285,8 +283,7 @@ fn the_whole_folder_can_be_moved_with_its_index() {
     drop(collection);
     let elsewhere = album.temp.path().canonicalize().unwrap().join("elsewhere");
     fs::rename(album.root(), &elsewhere).unwrap();
-    let mut moved =
-        Collection::open(&elsewhere.join(".sightword"), ENCODER.clone()).unwrap();
+    let mut moved = Collection::open(&elsewhere.join(".sightword"), ENCODER.clone()).unwrap();
     assert_eq!(moved.roots(), [elsewhere.clone()]);
     assert_eq!(counts(&refresh(&mut moved)), ([0, 0, 0, 0, 0, 0, 0, 1], 0));
     assert_eq!(likes(&moved, &elsewhere.join("a.bmp")).hits[0].paths, [elsewhere.join("a.bmp")]);

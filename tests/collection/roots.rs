@@ -4,9 +4,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use sightword::collection::{Collection, CollectionError};
 
-use super::support::{
-    Album, ENCODER, counts, likes, options, refresh, refresh_with, try_refresh,
-};
+use super::support::{Album, ENCODER, counts, likes, options, refresh, refresh_with, try_refresh};
 
 /// An album and a second folder, both indexed.
 fn with_second_root() -> (Album, Collection, PathBuf) {
@@ -68,7 +66,8 @@ fn a_renamed_folder_is_a_move_even_if_it_held_everything() {
 #[test]
 fn pictures_below_an_unreadable_folder_are_kept() {
     use std::os::unix::fs::PermissionsExt;
-    if super::writers::as_nobody("collection::roots::pictures_below_an_unreadable_folder_are_kept") {
+    if super::writers::as_nobody("collection::roots::pictures_below_an_unreadable_folder_are_kept")
+    {
         return;
     }
     let (album, mut collection) = Album::indexed(&[("a.bmp", 1), ("closed/b.bmp", 2)]);
@@ -104,8 +103,9 @@ fn a_file_that_may_not_be_read_stays_what_it_was() {
 #[test]
 fn the_index_of_a_read_only_folder_stands_elsewhere() {
     use std::os::unix::fs::PermissionsExt;
-    if super::writers::as_nobody("collection::roots::the_index_of_a_read_only_folder_stands_elsewhere")
-    {
+    if super::writers::as_nobody(
+        "collection::roots::the_index_of_a_read_only_folder_stands_elsewhere",
+    ) {
         return;
     }
     let album = Album::new();

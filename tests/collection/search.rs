@@ -82,7 +82,9 @@ fn a_picture_can_be_named_by_the_beginning_of_its_id() {
     assert_eq!(collection.search(&request).unwrap().hits, by_path.hits);
     request.like = Some(Like::Id(by_path.hits[0].id.hex()));
     assert_eq!(collection.search(&request).unwrap().hits, by_path.hits);
-    for (id, expected) in [("b3:zz", "hexadecimal"), ("b3:", "hexadecimal"), ("ffffffffffff", "no picture")] {
+    for (id, expected) in
+        [("b3:zz", "hexadecimal"), ("b3:", "hexadecimal"), ("ffffffffffff", "no picture")]
+    {
         request.like = Some(Like::Id(id.into()));
         let text = collection.search(&request).unwrap_err().to_string();
         assert!(text.contains(expected), "{id}: {text}");

@@ -146,8 +146,7 @@ pub(crate) fn try_refresh(
 /// `[new, changed, moved, copied, removed, restored, pruned, unchanged]` and what was encoded.
 pub(crate) fn counts(report: &RefreshReport) -> ([u64; 8], u64) {
     let r = report;
-    let files =
-        [r.new, r.changed, r.moved, r.copied, r.removed, r.restored, r.pruned, r.unchanged];
+    let files = [r.new, r.changed, r.moved, r.copied, r.removed, r.restored, r.pruned, r.unchanged];
     (files, r.encoded)
 }
 

@@ -76,7 +76,10 @@ fn again(test: &str, command: &mut Command) -> Option<Output> {
 fn a_full_disk_is_named_and_what_was_committed_stays() {
     // The shell ignores the signal that would kill, so that writing fails as on a full disk.
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg("trap '' XFSZ; ulimit -f 4 && exec \"$0\" \"$@\"").arg(env::current_exe().unwrap());
+    shell
+        .arg("-c")
+        .arg("trap '' XFSZ; ulimit -f 4 && exec \"$0\" \"$@\"")
+        .arg(env::current_exe().unwrap());
     let name = "collection::writers::a_full_disk_is_named_and_what_was_committed_stays";
     // Indexed before the limit holds, by the parent, in a folder that the child is told.
     if let Some(folder) = env::var_os("SIGHTWORD_TEST_FOLDER") {
