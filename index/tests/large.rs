@@ -61,6 +61,13 @@ fn windows_and_recut_windows_give_the_answer_of_brute_force() {
         }
         searcher.verify().iter().for_each(|report| assert!(report.problems.is_empty()));
     };
+    let sizes = || {
+        let metas = index.searchable_segment_metas().unwrap();
+        let mut sizes: Vec<_> = metas.iter().map(tantivy::SegmentMeta::max_doc).collect();
+        sizes.sort_unstable();
+        sizes
+    };
+    assert_eq!(sizes(), [100, 9_000, 10_900]);
     check(&docs);
     docs.iter().step_by(3).for_each(|doc| delete(&writer, fields, doc.key));
     writer.commit().unwrap();

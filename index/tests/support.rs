@@ -64,7 +64,7 @@ impl Doc {
 
 /// One thread and no merges but those asked for, so that a test decides the segments.
 pub(crate) fn writer(index: &Index) -> IndexWriter {
-    let writer = open_writer(index, NonZeroUsize::MIN, 15_000_000).unwrap();
+    let writer = open_writer(index, NonZeroUsize::MIN, 100_000_000).unwrap();
     writer.set_merge_policy(Box::new(NoMergePolicy));
     writer
 }
