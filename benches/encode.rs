@@ -3,6 +3,7 @@
 //! `cargo bench --bench encode -- PIXELS.safetensors THREADS BATCH REPEATS` prints one JSON line; the
 //! pixels are those that `benches/peers/onnxruntime.py --keep` leaves, which also runs this bench
 //! beside onnxruntime and prints the ratio. Without arguments it takes the example photos.
+#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
 use std::path::Path;
 use std::time::Instant;
