@@ -1,4 +1,6 @@
 //! A process that is killed at any moment of indexing loses only what was after its last commit.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![allow(clippy::print_stdout, reason = "the child tells its parent how far it is")]
 
 use std::{
     env, fs,
@@ -29,8 +31,8 @@ fn what_was_committed_survives_a_kill_at_any_moment() {
         return index_and_say_so(Path::new(&folder));
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let seed =
-        env::var("SIGHTWORD_TEST_SEED").map_or(now.as_nanos() as u64, |s| s.parse().unwrap());
+    let seed = env::var("SIGHTWORD_TEST_SEED")
+        .map_or(u64::from(now.subsec_nanos()), |s| s.parse().unwrap());
     println!("SIGHTWORD_TEST_SEED={seed}");
     let mut random = Random(seed);
     let encoder = Arc::new(Encoder::embedded().unwrap());
@@ -40,7 +42,7 @@ fn what_was_committed_survives_a_kill_at_any_moment() {
     for seed in 0..PICTURES {
         fs::write(root.join(format!("{seed}.bmp")), picture(seed)).unwrap();
     }
-    drop(Collection::create(&[root.clone()], None, Arc::clone(&encoder)).unwrap());
+    drop(Collection::create(std::slice::from_ref(&root), None, Arc::clone(&encoder)).unwrap());
 
     let (mut kept, mut kills) = (0, 0);
     while kills < KILLS {
@@ -51,7 +53,10 @@ fn what_was_committed_survives_a_kill_at_any_moment() {
         if !run.was_killed {
             // Done before the kill: begin anew, so that there is something to interrupt.
             fs::remove_dir_all(root.join(".sightword")).unwrap();
-            drop(Collection::create(&[root.clone()], None, Arc::clone(&encoder)).unwrap());
+            drop(
+                Collection::create(std::slice::from_ref(&root), None, Arc::clone(&encoder))
+                    .unwrap(),
+            );
             kept = 0;
         }
         kills += u32::from(run.was_killed);

@@ -97,7 +97,7 @@ impl Collection {
             Err(error) => failed("model", &error),
         });
         checks.extend(check_files(&layout, &roots));
-        checks.extend(roots.iter().map(check_root));
+        checks.extend(roots.iter().map(|root| check_root(root)));
         checks.push(check_skipped(&layout));
         checks.extend(check_sample(&layout, &roots));
         checks.push(check_disk(&layout));
@@ -133,7 +133,9 @@ fn check_files(layout: &Layout, roots: &[PathBuf]) -> Vec<Check> {
     let damaged = damaged_files(&index, &files);
     let mut checks: Vec<Check> = damaged
         .iter()
-        .map(|(file, what)| failed("checksums", &blame.damaged(format!("index/{file}"), what)))
+        .map(|(file, what)| {
+            failed("checksums", &blame.damaged(format!("index/{file}"), what.as_str()))
+        })
         .collect();
     if checks.is_empty() {
         checks.push(ok("checksums", format!("{} files are whole", files.len())));
@@ -160,13 +162,13 @@ fn check_segments(index: &tantivy::Index, blame: super::error::Blame<'_>) -> Vec
         }
         Some(problem) => failed(
             "segment",
-            &blame.damaged(Path::new("index").join(&problem.file), &problem.fault),
+            &blame.damaged(Path::new("index").join(&problem.file), problem.fault.to_string()),
         ),
     };
     reports.iter().map(report).collect()
 }
 
-fn check_root(root: &PathBuf) -> Check {
+fn check_root(root: &Path) -> Check {
     if root.is_dir() {
         return ok("root", root.display().to_string());
     }

@@ -220,12 +220,16 @@ impl Blame<'_> {
         rebuild_command(self.dir, self.root)
     }
 
-    pub(crate) fn damaged(&self, file: impl Into<PathBuf>, what: impl ToString) -> CollectionError {
+    pub(crate) fn damaged(
+        &self,
+        file: impl Into<PathBuf>,
+        what: impl Into<String>,
+    ) -> CollectionError {
         let file = self.dir.join(file.into());
-        CollectionError::Damaged { file, what: what.to_string(), rebuild: self.rebuild() }
+        CollectionError::Damaged { file, what: what.into(), rebuild: self.rebuild() }
     }
 
-    fn in_index(&self, file: &Path, what: impl ToString) -> CollectionError {
+    fn in_index(&self, file: &Path, what: impl Into<String>) -> CollectionError {
         self.damaged(Path::new(super::layout::INDEX).join(file), what)
     }
 
@@ -247,7 +251,7 @@ impl Blame<'_> {
                 self.in_index(&file, "it is missing")
             }
             TantivyError::OpenReadError(OpenReadError::IoError { io_error, filepath }) => {
-                self.in_index(&filepath, io_error)
+                self.in_index(&filepath, io_error.to_string())
             }
             TantivyError::OpenWriteError(OpenWriteError::IoError { io_error, filepath }) => self
                 .io("write", &self.dir.join(super::layout::INDEX).join(filepath), copy(&io_error)),
@@ -255,7 +259,7 @@ impl Blame<'_> {
                 self.damaged(super::layout::INDEX, format!("{why:?}"))
             }
             TantivyError::IoError(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
-                self.damaged(super::layout::INDEX, source)
+                self.damaged(super::layout::INDEX, source.to_string())
             }
             TantivyError::IoError(source) if is_full(&source) => {
                 CollectionError::DiskFull { dir: self.dir.into(), why: source.to_string() }
@@ -268,18 +272,18 @@ impl Blame<'_> {
 impl Blame<'_> {
     pub(crate) fn open(&self, error: OpenError) -> CollectionError {
         match error {
-            OpenError::File(error) => self.in_index(&error.file, error.fault),
+            OpenError::File(error) => self.in_index(&error.file, error.fault.to_string()),
             OpenError::Tantivy(error) => self.engine(error),
             OpenError::NoIndex { .. } => self.in_index(Path::new("meta.json"), "it is missing"),
-            other => self.damaged(super::layout::INDEX, other),
+            other => self.damaged(super::layout::INDEX, other.to_string()),
         }
     }
 
     pub(crate) fn search(&self, error: SearchError) -> CollectionError {
         match error {
-            SearchError::File(error) => self.in_index(&error.file, error.fault),
+            SearchError::File(error) => self.in_index(&error.file, error.fault.to_string()),
             SearchError::Filter(error) => self.engine(error),
-            other => self.damaged(super::layout::INDEX, other),
+            other => self.damaged(super::layout::INDEX, other.to_string()),
         }
     }
 }

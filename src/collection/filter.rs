@@ -146,7 +146,7 @@ where
 /// The distance of two places (degrees north, degrees east) along the surface of a round earth, in
 /// kilometres: off by at most 0.6 %, as the earth is not quite round. (Haversine formula.)
 fn distance_km(a: (f64, f64), b: (f64, f64)) -> f64 {
-    const MEAN_RADIUS_KM: f64 = 6_371.0088;
+    const MEAN_RADIUS_KM: f64 = 6_371.008_8;
     let (north, east) = ((b.0 - a.0).to_radians(), (b.1 - a.1).to_radians());
     let haversine = (north / 2.0).sin().powi(2)
         + a.0.to_radians().cos() * b.0.to_radians().cos() * (east / 2.0).sin().powi(2);
@@ -219,7 +219,91 @@ fn day(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sightword_index::SparseVector;
+    use tantivy::collector::DocSetCollector;
+
     use super::*;
+    use crate::{
+        collection::{
+            files::{FileKey, SeenFile, Stamp},
+            schema::{Record, schema},
+        },
+        encode::Encoder,
+        ingest::{ContentId, Place},
+        query::parse,
+    };
+
+    /// A picture of noon on a day in the year 2000 + `number`.
+    fn record(number: u8) -> Record {
+        let place = Place { latitude: 48.0 + f64::from(number), longitude: 2.0 };
+        let facts = StoredFacts {
+            width: 1000 * u32::from(number),
+            height: 1000,
+            bytes: 1000 * u64::from(number),
+            taken: (number != 3)
+                .then_some(Taken::from_seconds(946_728_000 + 31_557_600 * i64::from(number))),
+            camera: (number != 2).then(|| format!("Canon EOS {number}0D")),
+            place: (number != 1).then_some(place),
+        };
+        let key = FileKey { root: 0, path: format!("trip {number}/Görlitz.jpg").into() };
+        let stamp = Stamp { bytes: facts.bytes, modified: 0 };
+        let id = ContentId::of(&[number]);
+        Record { id, files: vec![SeenFile { key, stamp }], gone: number == 5, facts }
+    }
+
+    #[test]
+    fn filters_mean_the_same_for_pictures_in_the_index_and_outside() {
+        let index = sightword_index::create_in_ram(schema(&Encoder::embedded().unwrap())).unwrap();
+        let fields = Fields::of(&index.schema()).unwrap();
+        let mut writer = index.writer_with_num_threads(1, 20_000_000).unwrap();
+        for number in 1..=5 {
+            let document = record(number).to_document(&fields, &SparseVector::default()).unwrap();
+            writer.add_document(document).unwrap();
+        }
+        writer.commit().unwrap();
+        let searcher = index.reader().unwrap().searcher();
+        for (text, expected) in [
+            ("camera:canon", vec![1, 3, 4]),
+            ("camera:'40d'", vec![]),
+            ("camera:40d", vec![4]),
+            ("after:2002", vec![2, 4]),
+            ("before:2002", vec![1]),
+            ("after:2002 before:2003", vec![2]),
+            ("size:>=2mp", vec![2, 3, 4]),
+            ("size:<2kb", vec![1]),
+            ("size:>=2000x1000", vec![2, 3, 4]),
+            ("near:50,2,1", vec![2]),
+            ("near:50,2,112", vec![2, 3]),
+            ("path:görlitz", vec![1, 2, 3, 4]),
+            ("path:*3/*.jpg", vec![3]),
+            ("path:nowhere", vec![]),
+            ("", vec![1, 2, 3, 4]),
+        ] {
+            let filters = parse(text).unwrap().filters;
+            let condition = condition(&searcher, &fields, &filters).unwrap().unwrap();
+            let docs = searcher.search(&condition, &DocSetCollector).unwrap();
+            let mut found: Vec<u8> =
+                docs.iter().map(|doc| u8::try_from(doc.doc_id).unwrap() + 1).collect();
+            found.sort_unstable();
+            assert_eq!(found, expected, "{text}");
+            for number in 1..=4 {
+                let record = record(number);
+                let paths = [record.files[0].key.path.clone()];
+                let outside = filters.iter().all(|f| admits(f, &paths, &record.facts));
+                assert_eq!(outside, expected.contains(&number), "{text}: picture {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn records_come_back_as_they_were_stored() {
+        let index = sightword_index::create_in_ram(schema(&Encoder::embedded().unwrap())).unwrap();
+        let fields = Fields::of(&index.schema()).unwrap();
+        for number in 1..=5 {
+            let document = record(number).to_document(&fields, &SparseVector::default()).unwrap();
+            assert_eq!(Record::from_document(&document, &fields).unwrap(), record(number));
+        }
+    }
 
     #[test]
     fn distances_are_those_of_an_atlas() {

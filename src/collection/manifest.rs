@@ -105,8 +105,8 @@ impl Manifest {
             _ => blame.io("read", &layout.manifest(), error),
         })?;
         // The version first: a newer format need not have the other fields.
-        let version: Version =
-            serde_json::from_slice(&bytes).map_err(|error| blame.damaged(MANIFEST, error))?;
+        let version: Version = serde_json::from_slice(&bytes)
+            .map_err(|error| blame.damaged(MANIFEST, error.to_string()))?;
         if version.format != FORMAT {
             return Err(CollectionError::OtherFormat {
                 file: layout.manifest(),
@@ -115,8 +115,8 @@ impl Manifest {
                 rebuild: blame.rebuild(),
             });
         }
-        let manifest: Self =
-            serde_json::from_slice(&bytes).map_err(|error| blame.damaged(MANIFEST, error))?;
+        let manifest: Self = serde_json::from_slice(&bytes)
+            .map_err(|error| blame.damaged(MANIFEST, error.to_string()))?;
         if manifest.roots.is_empty() {
             return Err(blame.damaged(MANIFEST, "it names no folder of pictures"));
         }

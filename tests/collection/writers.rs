@@ -103,13 +103,14 @@ fn a_full_disk_is_named_and_what_was_committed_stays() {
 }
 
 #[cfg(unix)]
+#[expect(clippy::print_stdout, reason = "the parent looks at it")]
 fn fill(root: &std::path::Path) {
     use super::support::ENCODER;
     use sightword::collection::Collection;
     let index = root.join(".sightword");
     let mut collection = Collection::open(&index, ENCODER.clone()).unwrap();
     let error = try_refresh(&mut collection, &options()).unwrap_err();
-    println!("{error}");
+    println!("the error: {error}");
     assert!(matches!(error, CollectionError::DiskFull { .. }), "{error:?}");
 }
 
