@@ -29,6 +29,7 @@ import statistics
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 import venv
@@ -311,6 +312,32 @@ def time_images(model, pixels, args):
     return rows
 
 
+def time_ours(args):
+    """Our own encoder on the same pixels, threads and batches: `cargo bench --bench encode`."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "pixels.safetensors"
+        save_file({"pixels": pictures(args, 224)[0]}, file)
+        for batch in args.batch:
+            command = ["cargo", "bench", "--quiet", "--bench", "encode", "--", str(file)]
+            command += [str(n) for n in (args.threads, batch, args.repeats)]
+            done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+            rows.append({"batch": batch, "ms_per_picture": json.loads(done.stdout.splitlines()[-1])})
+            say(json.dumps({"sightword": rows[-1]}))
+    return rows
+
+
+def ratios(ours, peers):
+    """Ours over the peer's best arrangement at the same batch, by the fastest and the median pass."""
+    rows = []
+    for row in ours:
+        same = [peer["ms_per_picture"] for peer in peers if peer["batch"] == row["batch"]]
+        rows.append({"batch": row["batch"]} | {
+            key: round(row["ms_per_picture"][key] / min(peer[key] for peer in same), 2)
+            for key in ("min", "median")})
+    return rows
+
+
 def time_texts(model, folder, args):
     """One text at a time, as a search has it; the texts of the reference, without their padding."""
     path = folder / "reference.safetensors"
@@ -342,6 +369,7 @@ def arguments():
     parser.add_argument("--batch", type=numbers, default=[1, 4, 8], help="pictures a call, e.g. 1,4,8")
     parser.add_argument("--repeats", type=int, default=7, help="timed passes; minimum and median are printed")
     parser.add_argument("--winner", action="store_true", help="also compute the winning patch of each token")
+    parser.add_argument("--ours", action="store_true", help="also run our encoder, and print the ratio")
     parser.add_argument("--keep", type=Path, help="leave image.onnx, text.onnx and pixels.safetensors in this folder")
     return parser.parse_args()
 
@@ -365,6 +393,9 @@ def main():
               "winner": args.winner, "max_abs_error": errors}
     if good:
         result |= {"images": time_images(image, pixels, args), "texts": time_texts(text, args.model, args)}
+        if args.ours:
+            result["sightword"] = time_ours(args)
+            result["sightword_over_onnxruntime"] = ratios(result["sightword"], result["images"])
     print(json.dumps(result, indent=1))
     if not good:
         sys.exit(f"outputs are off by more than {MAX_ERROR}")

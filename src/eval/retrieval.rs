@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sightword_index::{
     FieldParams, OpenError, SearchError, SearchOptions, SparseQuery, SparseSearcher, SparseVector,
-    add_sparse_field, add_vector, create_in_dir,
+    add_sparse_field, add_vector, create_in_dir, open_writer,
 };
 use tantivy::TantivyDocument;
 use tantivy::schema::{FAST, SchemaBuilder};
@@ -253,7 +253,7 @@ impl Searchable {
         };
         let field = add_sparse_field(&mut schema, "sv", &params);
         let index = create_in_dir(folder.path(), schema.build())?;
-        let mut writer = index.writer_with_num_threads(1, WRITER_BYTES)?;
+        let mut writer = open_writer(&index, NonZeroUsize::MIN, WRITER_BYTES)?;
         for (at, vector) in vectors.enumerate() {
             let mut document = TantivyDocument::new();
             document.add_u64(key, at as u64);

@@ -98,7 +98,7 @@ fn winners_are_the_patches_of_the_reference() {
     let pictures: Vec<&[u8]> = pictures.iter().map(Vec::as_slice).collect();
     let pooled = encoder.image_tower().unwrap().forward(&pictures).unwrap();
     let winners = pooled.iter().flat_map(|pooled| &pooled.winners);
-    let equal = winners.zip(&expected).filter(|(a, b)| **a == f32::from(**b)).count();
+    let equal = winners.zip(&expected).filter(|(a, b)| (**a - f32::from(**b)).abs() < 0.5).count();
     // Two patches within 1e-3 of each other may change places.
     assert!(equal * 1000 >= expected.len() * 999, "{equal} of {}", expected.len());
 }

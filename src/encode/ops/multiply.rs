@@ -88,6 +88,7 @@ unsafe fn product(a: View<'_>, b: View<'_>, out: *mut f32, row_step: usize) {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, clippy::cast_precision_loss, reason = "small whole numbers")]
 mod tests {
     use super::*;
 
