@@ -131,14 +131,12 @@ impl<'a> Writer<'a> {
 
     /// The engine's writer, to write with.
     fn engine(&mut self) -> Result<&mut IndexWriter<TantivyDocument>, CollectionError> {
-        if self.engine.is_none() {
-            self.engine = Some(self.open()?);
-        }
+        let engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => self.open()?,
+        };
         self.is_pending = true;
-        match &mut self.engine {
-            Some(engine) => Ok(engine),
-            None => unreachable!("it was opened above"),
-        }
+        Ok(self.engine.insert(engine))
     }
 
     fn open(&self) -> Result<IndexWriter<TantivyDocument>, CollectionError> {
