@@ -1,3 +1,5 @@
+//! Exact, updatable, memory-mapped search over learned sparse vectors: what, how and how fast.
+//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
