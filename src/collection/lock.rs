@@ -60,13 +60,13 @@ impl Drop for WriterLock {
 /// Who writes now, or was writing when it died: pid and host, and whether the lock is held.
 pub(crate) fn state(layout: &Layout) -> State {
     let Ok(mut file) = File::open(layout.lock()) else { return State::Free };
-    let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    match holder(&mut file) {
-        Some((pid, host)) if held => State::Held { pid, host },
-        Some((pid, host)) => State::Stale { pid, host },
-        None if held => State::Held { pid: "?".into(), host: "?".into() },
-        None => State::Free,
+    // Tried only where somebody is named: a writer that comes now must not meet our lock.
+    let Some((pid, host)) = holder(&mut file) else { return State::Free };
+    if matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+        return State::Held { pid, host };
     }
+    let _ = file.unlock();
+    State::Stale { pid, host }
 }
 
 /// What a look at the lock tells.

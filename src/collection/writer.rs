@@ -1,9 +1,12 @@
 //! Writing: documents in, commits, and few segments in the end.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, thread, time::Duration};
 
-use sightword_index::{SparseVector, open_writer};
-use tantivy::{IndexWriter, TantivyDocument, indexer::LogMergePolicy};
+use sightword_index::{OpenError, SparseVector, open_writer};
+use tantivy::{
+    IndexWriter, TantivyDocument, TantivyError, directory::error::LockError,
+    indexer::LogMergePolicy,
+};
 
 use super::{
     Collection,
@@ -19,6 +22,9 @@ const BUDGET_BYTES: usize = 32 << 20;
 const SMALL_SEGMENT: u32 = 20_000;
 /// A segment of which this share is deleted is written anew.
 const MOST_DELETED: f32 = 0.3;
+/// How often, and after which pause, the engine's lock is tried again.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// The one writer of an index. Nothing is opened before something is written.
 pub(crate) struct Writer<'a> {
@@ -28,13 +34,12 @@ pub(crate) struct Writer<'a> {
     view: View,
     /// Whether something was written since the last commit.
     is_pending: bool,
-    has_committed: bool,
 }
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(collection: &'a Collection) -> Self {
         let view = collection.view.clone();
-        Self { collection, engine: None, view, is_pending: false, has_committed: false }
+        Self { collection, engine: None, view, is_pending: false }
     }
 
     /// Adds a picture; `replaces`: instead of what the index has of it.
@@ -89,18 +94,15 @@ impl<'a> Writer<'a> {
         let blame = self.collection.blame();
         if let Some(engine) = self.engine.as_mut().filter(|_| self.is_pending) {
             engine.commit().map_err(|error| blame.engine(error))?;
-            self.has_committed = true;
             self.is_pending = false;
         }
         Ok(())
     }
 
-    /// Waits for merges, and leaves at most one small segment.
+    /// Waits for merges, and leaves at most one small segment: also of those that a run has left
+    /// which was killed before it came to this.
     pub(crate) fn finish(mut self) -> Result<(), CollectionError> {
         let blame = self.collection.blame();
-        if !self.has_committed {
-            return Ok(());
-        }
         if let Some(engine) = self.engine.take() {
             engine.wait_merging_threads().map_err(|error| blame.engine(error))?;
         }
@@ -140,12 +142,32 @@ impl<'a> Writer<'a> {
     }
 
     fn open(&self) -> Result<IndexWriter<TantivyDocument>, CollectionError> {
-        // One thread: it keeps up with any number that encode, and leaves one segment a commit.
-        let writer = open_writer(&self.collection.engine.index, NonZeroUsize::MIN, BUDGET_BYTES)
-            .map_err(|error| self.collection.blame().open(error))?;
+        let writer = self.open_when_free().map_err(|error| self.collection.blame().open(error))?;
         let mut policy = LogMergePolicy::default();
         policy.set_del_docs_ratio_before_merge(MOST_DELETED);
         writer.set_merge_policy(Box::new(policy));
         Ok(writer)
+    }
+
+    /// Opens the engine's writer, though its lock may be busy for a moment.
+    ///
+    /// No other writer can be there, since ours is the collection's lock. But a process that another
+    /// thread is just starting has all our files open until it becomes another program, the engine's
+    /// lock file among them: a lock given back a moment ago is held by it for that long.
+    fn open_when_free(&self) -> Result<IndexWriter<TantivyDocument>, OpenError> {
+        let mut tries = 0;
+        loop {
+            // One thread: it keeps up with any number that encode, and leaves one segment a commit.
+            let index = &self.collection.engine.index;
+            match open_writer(index, NonZeroUsize::MIN, BUDGET_BYTES) {
+                Err(OpenError::Tantivy(TantivyError::LockFailure(LockError::LockBusy, _)))
+                    if tries < LOCK_TRIES =>
+                {
+                    tries += 1;
+                    thread::sleep(LOCK_PAUSE);
+                }
+                other => return other,
+            }
+        }
     }
 }
