@@ -7,4 +7,5 @@ mod collection;
 mod ingest;
 mod kill;
 mod query;
+mod recall;
 mod tidy;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{
-    DirectoryLock, FileHandle, FileSlice, Lock, WatchCallback, WatchHandle, WritePtr,
+    DirectoryLock, FileHandle, FileSlice, Lock, META_LOCK, WatchCallback, WatchHandle, WritePtr,
 };
 use tantivy::{Directory, HasLen};
 
@@ -35,6 +35,12 @@ fn check(path: &Path, len: usize) -> Result<(), OpenReadError> {
     let message = format!("{} ends early, after {len} bytes", path.display());
     let error = io::Error::new(io::ErrorKind::UnexpectedEof, message);
     Err(OpenReadError::wrap_io_error(error, path.to_path_buf()))
+}
+
+/// Whether nothing may be written here. A reader locks so that no file is collected while it opens
+/// them; by whom may not even make the lock file, none is.
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 impl Directory for Guard {
@@ -75,7 +81,14 @@ impl Directory for Guard {
     }
 
     fn acquire_lock(&self, lock: &Lock) -> Result<DirectoryLock, LockError> {
-        self.inner.acquire_lock(lock)
+        match self.inner.acquire_lock(lock) {
+            Err(LockError::IoError(error))
+                if is_read_only(&error) && lock.filepath == META_LOCK.filepath =>
+            {
+                Ok(DirectoryLock::from(Box::new(())))
+            }
+            other => other,
+        }
     }
 
     fn watch(&self, callback: WatchCallback) -> tantivy::Result<WatchHandle> {

@@ -10,7 +10,9 @@ use crate::encode::{EncodeError, Encoder, Piece, Vocabulary, quantise};
 
 /// The impact from which a token counts as "in the picture" for an exclusion.
 ///
-/// 1: a picture is left out as soon as the model sees any trace of the word.
+/// 1: a picture is left out as soon as the model sees any trace of the word. For 53 frequent nouns of
+/// Flickr8k's dev split this leaves in 31 % of the photos that show the thing and takes out 9 % of
+/// those that do not; at 40 it would be 36 % and 7 %, at 64 already 47 % and 4 %.
 pub const EXCLUSION_FLOOR: u8 = 1;
 
 /// The impact that a token is taken to reach in a picture that plainly shows it. A query's

@@ -120,6 +120,37 @@ fn the_index_of_a_read_only_folder_stands_elsewhere() {
     fs::set_permissions(album.root(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+#[cfg(unix)]
+#[test]
+fn an_index_can_be_searched_where_nothing_may_be_written() {
+    use std::os::unix::fs::PermissionsExt;
+    if super::writers::as_nobody(
+        "collection::roots::an_index_can_be_searched_where_nothing_may_be_written",
+    ) {
+        return;
+    }
+    let (album, collection) = Album::indexed(&[("a.bmp", 1)]);
+    drop(collection);
+    let folders = [album.index().join("index"), album.index()];
+    let allow = |mode: u32| {
+        for folder in &folders {
+            for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                if entry.metadata().unwrap().is_file() {
+                    let mode = fs::Permissions::from_mode(mode & 0o666);
+                    fs::set_permissions(entry.path(), mode).unwrap();
+                }
+            }
+            fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    allow(0o555);
+    let mut collection = album.open().unwrap();
+    assert_eq!(likes(&collection, &album.path("a.bmp")).hits.len(), 1);
+    assert!(try_refresh(&mut collection, &options()).is_err());
+    allow(0o755);
+    assert_eq!(refresh(&mut collection).unchanged, 1);
+}
+
 #[test]
 fn a_root_inside_another_is_indexed_once() {
     let album = Album::new();
