@@ -39,8 +39,7 @@ fn a_picture_changed_in_place_is_replaced() {
     album.draw("a.bmp", 3);
     assert_eq!(counts(&refresh(&mut collection)), ([0, 1, 0, 0, 0, 0, 0, 1], 1));
     let found = likes(&collection, &album.path("a.bmp"));
-    assert_eq!(found.hits[0].paths, [album.path("a.bmp")]);
-    assert_ne!(found.hits[0].id, old);
+    assert!(found.hits.iter().any(|hit| hit.paths == [album.path("a.bmp")] && hit.id != old));
     assert!(found.hits.iter().all(|hit| hit.id != old), "the old content is still found");
 }
 
@@ -303,6 +302,7 @@ fn odd_file_names_come_back_byte_for_byte() {
     assert_eq!(counts(&refresh(&mut collection)), ([0, 0, 0, 0, 0, 0, 0, 3], 0));
     for name in names {
         let path = album.root().join(OsStr::from_bytes(name));
-        assert_eq!(likes(&collection, &path).hits[0].paths, [path]);
+        let found = likes(&collection, &path);
+        assert!(found.hits.iter().any(|hit| hit.paths == [path.clone()]), "{}", path.display());
     }
 }
