@@ -308,7 +308,8 @@ fn no_answer(
         lost_answers += usize::from(!answered(caption)?);
     }
     Ok(NoAnswer {
-        threshold: f64::from(options.min_match),
+        // To four decimals: an `f32` has no more to say.
+        threshold: (f64::from(options.min_match) * 1e4).round() / 1e4,
         queries: lines.len(),
         false_answers: percent(false_answers, lines.len()),
         lost_answers: percent(lost_answers, encoded.captions.len()),
