@@ -7,6 +7,7 @@
 //!
 //! | file | answers |
 //! | --- | --- |
+//! | `encoder.rs` | how does a model become ready, from the program or from a folder? |
 //! | `config.rs` | what does a model's `config.json` say? |
 //! | `vocabulary.rs`, `flat.rs` | which token is which word, and how is a text cut into tokens? |
 //! | `weights.rs` | how are weights read, 8-bit or half precision, without a copy? |
@@ -14,6 +15,7 @@
 //! | `bert.rs`, `head.rs` | the transformer layers and the vocabulary head that both towers share |
 //! | `efficientnet.rs`, `image.rs`, `text.rs` | the towers |
 //! | `prune.rs` | which weights are kept, and as which whole numbers? |
+//! | `quantise_model.rs` | how did the default model come to 8 bits? |
 
 mod bert;
 mod config;
