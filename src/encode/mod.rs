@@ -24,7 +24,7 @@ mod encoder;
 mod flat;
 mod head;
 mod image;
-mod ops;
+pub(crate) mod ops;
 mod prune;
 pub mod quantise_model;
 mod text;

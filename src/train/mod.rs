@@ -1,0 +1,6 @@
+//! How are the towers trained?
+
+pub mod ops;
+mod random;
+
+pub use random::{Random, RandomState};
