@@ -4,6 +4,8 @@
 //! their numbers.
 
 use candle_core::{Device, Tensor};
+use rand::Rng;
+use rand::seq::SliceRandom;
 
 use super::photos::Photo;
 use super::random::Random;
@@ -71,8 +73,8 @@ impl<'a> Sampler<'a> {
         chosen
             .map(|&photo| Draw {
                 photo,
-                caption: random.below(self.photos[photo].captions.len()),
-                view: random.below(self.views),
+                caption: random.random_range(0..self.photos[photo].captions.len()),
+                view: random.random_range(0..self.views),
             })
             .collect()
     }
@@ -90,11 +92,11 @@ impl<'a> Sampler<'a> {
         for (set, &share) in self.shares.iter().enumerate() {
             let of_set = (0..self.photos.len()).filter(|&at| self.photos[at].set == set);
             let mut of_set: Vec<usize> = of_set.collect();
-            random.shuffle(&mut of_set);
+            of_set.shuffle(&mut random);
             of_set.truncate(part(of_set.len(), share));
             order.extend(of_set);
         }
-        random.shuffle(&mut order);
+        order.shuffle(&mut random);
         order
     }
 }

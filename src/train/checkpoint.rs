@@ -28,15 +28,22 @@ pub(crate) struct State {
     pub(crate) step: usize,
     /// Steps done over all stages.
     pub(crate) total: usize,
-    /// Fingerprints: another config or other records would lead to other steps.
-    config: String,
-    records: String,
+    run: Run,
+}
+
+/// Fingerprints of what leads to the steps of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) config: String,
+    pub(crate) records: String,
+    /// Of the model that the run began with.
+    pub(crate) model: String,
 }
 
 impl State {
     /// Before the first step.
-    pub(crate) fn new(config: String, records: String) -> Self {
-        Self { format: FORMAT.to_owned(), stage: 0, step: 0, total: 0, config, records }
+    pub(crate) fn new(run: Run) -> Self {
+        Self { format: FORMAT.to_owned(), stage: 0, step: 0, total: 0, run }
     }
 }
 
@@ -89,8 +96,9 @@ impl Checkpoint {
             return Err(wrong(format!("format {:?}, this program reads {FORMAT:?}", state.format)));
         }
         let others = [
-            (&state.config, &fresh.config, "config"),
-            (&state.records, &fresh.records, "set of photos and captions"),
+            (&state.run.config, &fresh.run.config, "config"),
+            (&state.run.records, &fresh.run.records, "set of photos and captions"),
+            (&state.run.model, &fresh.run.model, "model to start from"),
         ];
         for (theirs, ours, what) in others {
             if theirs != ours {
@@ -144,7 +152,8 @@ mod tests {
     use super::*;
 
     fn state(config: &str) -> State {
-        State::new(config.to_owned(), "records".to_owned())
+        let [config, records, model] = [config, "records", "model"].map(str::to_owned);
+        State::new(Run { config, records, model })
     }
 
     fn weights(values: &[f32]) -> BTreeMap<String, Tensor> {

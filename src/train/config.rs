@@ -56,17 +56,17 @@ pub struct TrainConfig {
     /// Done in this order.
     #[serde(rename = "stage")]
     pub(crate) stages: Vec<StagePart>,
+    /// The file that all this comes from.
+    #[serde(skip)]
+    path: PathBuf,
 }
 
-/// The model to start from, and what becomes of it.
+/// What becomes of the model that the training starts from.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ModelPart {
     /// The new model's name.
     pub(crate) name: String,
-    /// The folder of the model to start from; else the one inside the program.
-    #[serde(skip_serializing)]
-    pub(crate) start: Option<PathBuf>,
     /// Blocks of the backbone that stay as they are: their outputs are computed once.
     pub(crate) frozen_blocks: usize,
     /// Tokens kept of a picture, else as many as before.
@@ -229,16 +229,18 @@ impl TrainConfig {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Form {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Form {
             path: path.to_owned(),
             what: error.to_string().trim_end().to_owned(),
         })?;
-        config.check().map_err(|(key, what)| ConfigError::Value {
-            path: path.to_owned(),
-            key,
-            what,
-        })?;
+        config.path = path.to_owned();
+        config.check().map_err(|(key, what)| config.wrong(&key, what))?;
         Ok(config)
+    }
+
+    /// The error that names a key.
+    pub(crate) fn wrong(&self, key: &str, what: String) -> ConfigError {
+        ConfigError::Value { path: self.path.clone(), key: key.to_owned(), what }
     }
 
     /// A number that is the same for configs that lead to the same steps: paths do not count.
@@ -252,7 +254,7 @@ impl TrainConfig {
         let data = &mut self.data;
         let sets =
             data.sets.iter_mut().flat_map(|set| [Some(&mut set.file), set.pictures.as_mut()]);
-        let others = [&mut self.model.start, &mut data.classes, &mut data.teacher, &mut data.cache];
+        let others = [&mut data.classes, &mut data.teacher, &mut data.cache];
         others.into_iter().map(Option::as_mut).chain(sets).flatten()
     }
 

@@ -1,6 +1,8 @@
 //! Views of a photo: as it is, mirrored, and random crops with other light (Szegedy et al., arXiv
 //! 1409.4842, section 6; colour as in Howard, arXiv 1312.5402).
 
+use rand::Rng;
+
 use crate::ingest::{Pixels, resize};
 
 use super::random::Random;
@@ -33,7 +35,7 @@ pub(crate) fn view(photo: &Pixels, number: usize, side: u32, random: &mut Random
 
 /// A number of a range.
 fn within((from, to): (f32, f32), random: &mut Random) -> f32 {
-    from + (to - from) * random.uniform()
+    from + (to - from) * random.random::<f32>()
 }
 
 /// A random part of the photo.
@@ -42,8 +44,8 @@ fn crop(photo: &Pixels, random: &mut Random) -> Pixels {
     let stretch = within((-STRETCH.ln(), STRETCH.ln()), random).exp();
     let width = part(photo.width(), (area * stretch).sqrt());
     let height = part(photo.height(), (area / stretch).sqrt());
-    let left = random.below(from_u32(photo.width() - width) + 1);
-    let top = random.below(from_u32(photo.height() - height) + 1);
+    let left = random.random_range(0..=from_u32(photo.width() - width));
+    let top = random.random_range(0..=from_u32(photo.height() - height));
     let row = from_u32(photo.width()) * 3;
     let rows = photo.rgb().chunks_exact(row).skip(top).take(from_u32(height));
     let columns = left * 3..(left + from_u32(width)) * 3;
@@ -74,7 +76,7 @@ fn mirror(pixels: &mut [u8], side: u32) {
 /// Other brightness and contrast, sometimes grey.
 fn relight(pixels: &mut [u8], random: &mut Random) {
     let (brightness, contrast) = (within(LIGHT, random), within(LIGHT, random));
-    let is_grey = random.uniform() < GREY;
+    let is_grey = random.random::<f32>() < GREY;
     #[expect(clippy::cast_precision_loss, reason = "a mean of bytes")]
     let mean = pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / pixels.len().max(1) as f64;
     #[expect(clippy::cast_possible_truncation, reason = "0 to 255")]
