@@ -31,7 +31,7 @@ mod text;
 mod vocabulary;
 mod weights;
 
-pub use config::ModelConfig;
+pub use config::{BlockConfig, ModelConfig};
 pub use encoder::{EncodeError, Encoder, ModelError};
 pub(crate) use prune::strongest;
 pub use prune::{TokenWeights, quantise};

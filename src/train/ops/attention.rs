@@ -27,7 +27,8 @@ pub fn attention(
 ) -> Result<Tensor> {
     let (rows, channels) = query.dims2()?;
     let fits = key.dims() == query.dims() && value.dims() == query.dims();
-    if heads == 0 || !channels.is_multiple_of(heads) || rows != sequences.rows() || !fits {
+    let divides = heads > 0 && channels > 0 && channels.is_multiple_of(heads);
+    if !divides || rows != sequences.rows() || !fits || sequences.has_empty() {
         bail!("attention of {heads} heads on {:?}", query.dims());
     }
     if query.device().is_cpu() {

@@ -43,7 +43,7 @@ pub fn max_logits(
     if rows != sequences.rows() || channels != width || bias.dims() != [tokens] {
         bail!("logits of {:?} on {:?}", embeddings.dims(), hidden.dims());
     }
-    if sequences.ranges().any(|rows| rows.is_empty()) {
+    if sequences.has_empty() {
         bail!("an empty sequence has no maximum");
     }
     if hidden.device().is_cpu() {

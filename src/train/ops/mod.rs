@@ -26,7 +26,7 @@ mod norm;
 mod pointwise;
 mod sequences;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use attention::attention;
 pub use depthwise::Depthwise;

@@ -43,6 +43,12 @@ impl Sequences {
         self.bounds.windows(2).map(|bounds| bounds[0]..bounds[1])
     }
 
+    /// Whether one has no rows.
+    #[must_use]
+    pub fn has_empty(&self) -> bool {
+        self.ranges().any(|rows| rows.is_empty())
+    }
+
     /// The rows of each sequence as a slice that may be written, `width` floats a row.
     pub(super) fn split<'a>(&self, mut values: &'a mut [f32], width: usize) -> Vec<&'a mut [f32]> {
         let mut parts = Vec::with_capacity(self.count());
