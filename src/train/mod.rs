@@ -9,6 +9,7 @@
 //! | `optimiser.rs` | how do gradients become new weights? |
 //! | `random.rs` | where does chance come from, and how is it repeated? |
 
+pub mod losses;
 pub mod ops;
 mod parameters;
 mod random;
