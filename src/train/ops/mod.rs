@@ -40,12 +40,13 @@ pub use sequences::Sequences;
 
 use std::ops::{Deref, Range};
 
-use candle_core::{CpuStorage, Device, Result, Shape, Storage, StorageRef, Tensor, bail};
+use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, StorageRef, Tensor, bail};
+use rayon::prelude::*;
 
 use crate::encode::ops::floats;
 
 /// Floats that one thread does at a time in element-wise loops: enough to pay for the hand-over.
-const PART: usize = 1 << 15;
+pub(super) const PART: usize = 1 << 15;
 
 /// The floats of a contiguous tensor on the CPU, borrowed.
 struct Floats<'a> {
@@ -86,4 +87,34 @@ fn gradient_of(tensor: &Tensor, values: Vec<f32>) -> Result<Option<Tensor>> {
 /// A gradient on the CPU.
 fn gradient(values: Vec<f32>, shape: &Shape) -> Result<Tensor> {
     Tensor::from_vec(values, shape, &Device::Cpu)
+}
+
+/// The sum of squares, in 64 bits. Parts are added in their order, so that threads do not change it.
+pub(super) fn squared_norm(tensor: &Tensor) -> Result<f64> {
+    if !tensor.device().is_cpu() {
+        return Ok(tensor.sqr()?.sum_all()?.to_scalar::<f32>()?.into());
+    }
+    let tensor = tensor.contiguous()?;
+    let squares = |part: &[f32]| part.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+    let parts: Vec<f64> = Floats::of(&tensor)?.par_chunks(PART).map(squares).collect();
+    Ok(parts.iter().sum())
+}
+
+/// The nearest 32-bit number.
+pub(super) fn single(x: f64) -> f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "that is what is asked for")]
+    let x = x as f32;
+    x
+}
+
+/// The memory of a tensor that is changed where it is, and that of one that is read.
+pub(super) fn in_place<'a>(
+    (changed, changed_layout): (&'a mut CpuStorage, &Layout),
+    (read, read_layout): (&'a CpuStorage, &Layout),
+) -> Result<(&'a mut [f32], &'a [f32])> {
+    let read = floats(read, read_layout, "the optimiser")?;
+    match (changed, changed_layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((start, end))) => Ok((&mut values[start..end], read)),
+        _ => bail!("the optimiser takes contiguous 32-bit floats"),
+    }
 }
