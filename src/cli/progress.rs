@@ -46,6 +46,11 @@ impl Bar {
         self.0.set_position(done);
     }
 
+    /// Takes the bar away while something else is said.
+    pub(crate) fn suspend(&self, say: impl FnOnce()) {
+        self.0.suspend(say);
+    }
+
     /// Takes the bar away.
     pub(crate) fn clear(&self) {
         self.0.finish_and_clear();

@@ -142,7 +142,8 @@ pub(crate) struct StagePart {
     /// Whether vectors are pruned within the loss, as they will be when searched.
     #[serde(default)]
     pub(crate) prune: bool,
-    pub(crate) losses: LossWeights,
+    /// What each loss counts in the sum; one of weight 0 is not computed.
+    pub(crate) losses: BTreeMap<Loss, f64>,
 }
 
 /// How long a stage is.
@@ -162,37 +163,42 @@ pub(crate) enum Trained {
     Text,
 }
 
-/// What each loss counts in the sum; a loss of weight 0 is not computed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct LossWeights {
-    pub(crate) itc: f64,
-    pub(crate) grounding_image: f64,
-    pub(crate) grounding_text: f64,
-    pub(crate) classes: f64,
-    pub(crate) flops_image: f64,
-    pub(crate) flops_text: f64,
-    pub(crate) df_flops: f64,
-    pub(crate) mlm: f64,
-    pub(crate) mvm: f64,
-    pub(crate) itm: f64,
+/// A loss of `losses/`, and which side of a pair it holds to what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Loss {
+    Itc,
+    GroundingImage,
+    GroundingText,
+    Classes,
+    FlopsImage,
+    FlopsText,
+    DfFlops,
+    Mlm,
+    Mvm,
+    Itm,
 }
 
-impl LossWeights {
-    /// Each weight with its key.
-    pub(crate) fn named(&self) -> [(&'static str, f64); 10] {
-        [
-            ("itc", self.itc),
-            ("grounding_image", self.grounding_image),
-            ("grounding_text", self.grounding_text),
-            ("classes", self.classes),
-            ("flops_image", self.flops_image),
-            ("flops_text", self.flops_text),
-            ("df_flops", self.df_flops),
-            ("mlm", self.mlm),
-            ("mvm", self.mvm),
-            ("itm", self.itm),
-        ]
+impl Loss {
+    /// Its key.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Itc => "itc",
+            Self::GroundingImage => "grounding_image",
+            Self::GroundingText => "grounding_text",
+            Self::Classes => "classes",
+            Self::FlopsImage => "flops_image",
+            Self::FlopsText => "flops_text",
+            Self::DfFlops => "df_flops",
+            Self::Mlm => "mlm",
+            Self::Mvm => "mvm",
+            Self::Itm => "itm",
+        }
+    }
+
+    /// Whether it only keeps vectors short, so that it has to rise slowly.
+    pub(crate) fn is_regulariser(self) -> bool {
+        matches!(self, Self::FlopsImage | Self::FlopsText | Self::DfFlops)
     }
 }
 
@@ -276,13 +282,10 @@ impl TrainConfig {
                 return wrong(&key, "two stages have this name");
             }
             stage.check(&key)?;
-            if stage.losses.classes > 0.0
-                && (self.data.classes.is_none() || self.data.teacher.is_none())
-            {
-                return wrong(
-                    &format!("{key}: losses.classes"),
-                    "needs data.classes and data.teacher",
-                );
+            let has_teacher = self.data.classes.is_some() && self.data.teacher.is_some();
+            if stage.has(Loss::Classes) && !has_teacher {
+                let key = format!("{key}: losses.classes");
+                return wrong(&key, "needs data.classes and data.teacher");
             }
         }
         Ok(())
@@ -304,13 +307,25 @@ impl StagePart {
         for (name, &factor) in &self.rates {
             within(&format!("{stage}: rates.{name}"), factor, 0.0..=1000.0)?;
         }
-        for (name, weight) in self.losses.named() {
-            within(&format!("{stage}: losses.{name}"), weight, 0.0..=1e6)?;
+        for (loss, &weight) in &self.losses {
+            within(&format!("{stage}: losses.{}", loss.name()), weight, 0.0..=1e6)?;
         }
-        if self.losses.named().iter().all(|(_, weight)| *weight == 0.0) {
-            return Err((format!("{stage}: losses"), "all losses have the weight 0".to_owned()));
+        let wrong = |key: &str, what: &str| Err((format!("{stage}: {key}"), what.to_owned()));
+        if !self.losses.values().any(|weight| *weight > 0.0) {
+            return wrong("losses", "no loss has a weight");
+        }
+        if self.has(Loss::Mlm) && self.mask_words == 0.0 {
+            return wrong("losses.mlm", "needs mask_words above 0");
+        }
+        if self.has(Loss::Mvm) && self.keep_patches == 1.0 {
+            return wrong("losses.mvm", "needs keep_patches below 1");
         }
         Ok(())
+    }
+
+    /// Whether the loss counts.
+    pub(crate) fn has(&self, loss: Loss) -> bool {
+        self.losses.get(&loss).is_some_and(|weight| *weight > 0.0)
     }
 }
 
@@ -375,7 +390,7 @@ losses = { itc = 1 }
         let told = complaint("batch = 8", "batch = 0");
         assert!(told.contains("batch = 0"), "{told}");
         let told = complaint("itc = 1", "itc = 0");
-        assert!(told.contains("stage \"one\": losses: all"), "{told}");
+        assert!(told.contains("stage \"one\": losses: no"), "{told}");
         let told = complaint("itc = 1", "classes = 1");
         assert!(told.contains("losses.classes: needs data.classes"), "{told}");
         let told = complaint("steps = 20", "steps = 20, epochs = 3");

@@ -28,18 +28,20 @@ pub(crate) struct Export<'a> {
 }
 
 impl Export<'_> {
-    /// Writes `out/model` in half precision, and `out/model-8bit`.
+    /// Writes a model in half precision and one in 8 bits, and returns the first one's folder.
     pub(crate) fn write(
         &self,
         weights: &BTreeMap<String, Tensor>,
         out: &Path,
-    ) -> Result<(), TrainError> {
+    ) -> Result<PathBuf, TrainError> {
         let half = self.half_precision(weights)?;
         let eight = quantise_weights(half.clone()).map_err(|what| TrainError::Data {
             what: format!("the trained weights cannot be rounded: {what}"),
         })?;
-        self.folder(&out.join("model"), &half)?;
-        self.folder(&out.join("model-8bit"), &eight)
+        self.folder(&out.join("model-8bit"), &eight)?;
+        let model = out.join("model");
+        self.folder(&model, &half)?;
+        Ok(model)
     }
 
     /// A `model.safetensors` of the tensors that the model began with, in half precision.

@@ -122,7 +122,9 @@ fn chart(title: &str, curves: &[Curve]) -> String {
         let (low, high) = all()
             .map(value)
             .fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
-        if low < high { (low, high) } else { (low - 0.5, low + 0.5) }
+        // One value has no range: it stands in the middle.
+        let around = if low == 0.0 { 1.0 } else { low.abs() / 2.0 };
+        if low < high { (low, high) } else { (low - around, low + around) }
     };
     let mut svg = format!(
         "<svg width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" role=\"img\">\
@@ -157,7 +159,7 @@ fn chart(title: &str, curves: &[Curve]) -> String {
             "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
             across(value),
             SIZE.1 - 6.0,
-            short(value)
+            format_args!("{value:.0}")
         );
     }
     for (number, (curve, points)) in curves.iter().zip(&shown).enumerate() {
