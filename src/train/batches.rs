@@ -24,6 +24,7 @@ pub(crate) enum Purpose {
     Epoch = 1,
     Batch = 2,
     Step = 3,
+    Start = 4,
 }
 
 /// The generator for something that happens `number` times in a stage.
@@ -129,12 +130,15 @@ pub(crate) fn positives(batch: &[&Photo]) -> candle_core::Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::Place;
     use crate::train::photos::Caption;
 
     fn photo(set: usize, labels: &[usize]) -> Photo {
-        let caption = || Caption { ids: vec![1], places: vec![], words: vec![] };
+        let caption =
+            || Caption { text: String::new(), ids: vec![1], places: vec![], words: vec![] };
         Photo {
             set,
+            place: Place::of_file("Cargo.toml".into()).unwrap(),
             entry: 0,
             captions: vec![caption(), caption()],
             labels: labels.to_vec(),

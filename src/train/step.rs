@@ -11,6 +11,7 @@ use super::losses;
 use super::photos::{Caption, Photo};
 use super::plan::Plan;
 use super::targets::{Words, matrix};
+use super::teachers::Teachers;
 use super::towers::{mask_patches, mask_words, sample_patches};
 use super::{Random, saturate};
 
@@ -19,6 +20,8 @@ const SMOOTHING: f64 = 0.05;
 /// A token that a tenth of the photos have counts half (arXiv 2505.15070), and how steeply that rises.
 const DF_ALPHA: f64 = 0.1;
 const DF_BETA: f64 = 10.0;
+/// What a teacher's dot products, which are tens, are divided by.
+const TEMPERATURE: f64 = 5.0;
 
 /// What a step came to.
 pub(crate) struct Losses {
@@ -38,10 +41,12 @@ pub(crate) struct Step<'a> {
     progress: (usize, usize),
     plan: &'a Plan,
     photos: &'a [Photo],
+    teachers: &'a Teachers,
 }
 
 /// A batch behind the towers.
 struct Seen<'a> {
+    draws: &'a [Draw],
     photos: Vec<&'a Photo>,
     captions: Vec<&'a Caption>,
     /// Pooled logits [batch, outputs].
@@ -58,8 +63,9 @@ impl<'a> Step<'a> {
         progress: (usize, usize),
         plan: &'a Plan,
         photos: &'a [Photo],
+        teachers: &'a Teachers,
     ) -> Self {
-        Self { stage, progress, plan, photos }
+        Self { stage, progress, plan, photos, teachers }
     }
 
     /// All losses of the stage that have a weight, and their sum.
@@ -75,7 +81,12 @@ impl<'a> Step<'a> {
         let mut total = Tensor::zeros((), DType::F32, &Device::Cpu)?;
         for (&kind, &weight) in self.stage.losses.iter().filter(|(_, weight)| **weight > 0.0) {
             let loss = self.loss(kind, &seen, learner, features, random)?;
-            values.insert(kind.name().to_owned(), loss.to_scalar()?);
+            let value: f32 = loss.to_scalar()?;
+            values.insert(kind.name().to_owned(), value);
+            if !value.is_finite() {
+                // It ends the run, and the others could not be computed.
+                break;
+            }
             let factor = if kind.is_regulariser() { weight * self.ramp() } else { weight };
             total = (total + (loss * factor)?)?;
         }
@@ -89,13 +100,13 @@ impl<'a> Step<'a> {
     }
 
     /// The batch through both towers. A tower that is not trained in this stage passes nothing back.
-    fn look(
-        &self,
+    fn look<'b>(
+        &'b self,
         learner: &Learner,
-        draws: &[Draw],
+        draws: &'b [Draw],
         features: &Tensor,
         random: &mut Random,
-    ) -> candle_core::Result<Seen<'a>> {
+    ) -> candle_core::Result<Seen<'b>> {
         let photos: Vec<&Photo> = draws.iter().map(|draw| &self.photos[draw.photo]).collect();
         let captions: Vec<&Caption> =
             photos.iter().zip(draws).map(|(photo, draw)| &photo.captions[draw.caption]).collect();
@@ -116,7 +127,7 @@ impl<'a> Step<'a> {
         if self.stage.text_mask {
             text_weights = (text_weights * own_words(&captions, text.dim(1)?)?)?;
         }
-        Ok(Seen { photos, captions, image, text, image_weights, text_weights })
+        Ok(Seen { draws, photos, captions, image, text, image_weights, text_weights })
     }
 
     /// Weights without those below the `keep` strongest of each row, if the stage prunes.
@@ -168,6 +179,10 @@ impl<'a> Step<'a> {
             Loss::Mlm => self.hidden_words(seen, learner, random),
             Loss::Mvm => self.hidden_patches(learner, features, random),
             Loss::Itm => matching(seen, learner, random),
+            Loss::Distillation => {
+                let theirs = self.teachers.scores(seen.draws)?;
+                losses::score_distillation(&scores(seen, learner)?, &theirs, TEMPERATURE)
+            }
         }
     }
 
