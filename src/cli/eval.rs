@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Eval, model: &Model, console: &mut Console) -> anyhow::
     let bar = Bar::new(console);
     let report = evaluate(&encoder, &dataset, &options, |stage, done, all| {
         let name = if stage == Stage::Photos { "photos" } else { "captions" };
-        bar.count(name, true, done as u64, all as u64);
+        bar.count(name, Some("img"), done as u64, all as u64);
     });
     bar.clear();
     let report = report?;

@@ -33,5 +33,6 @@ mod weights;
 
 pub use config::{BlockConfig, ModelConfig};
 pub use encoder::{EncodeError, Encoder, ModelError};
+pub(crate) use prune::strongest;
 pub use prune::{TokenWeights, quantise};
 pub use vocabulary::{Piece, Vocabulary};

@@ -1,10 +1,10 @@
 //! The figures, and how they come from ranks.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Share of queries, in percent, whose right answer is among the first 1, 5 and 10 ("recall@k" of
 /// the vision-language papers, `Success@k` of trec_eval).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Recall {
     /// First.
     pub r1: f64,

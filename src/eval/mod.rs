@@ -11,5 +11,6 @@ mod measures;
 mod retrieval;
 
 pub use dataset::{Dataset, DatasetError};
+pub(crate) use dataset::{Place, members};
 pub use measures::{NoAnswer, Recall, Report};
 pub use retrieval::{EvalError, EvalOptions, Stage, evaluate};
