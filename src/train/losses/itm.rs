@@ -70,5 +70,5 @@ fn draw_one(scores: &[f32], positives: &[f32], random: &mut Random) -> Result<Op
         left < 0.0
     });
     // Rounding can leave a rest behind the last one.
-    Ok(chosen.or_else(|| negatives().last()).map(|(at, _)| at))
+    Ok(chosen.or_else(|| negatives().next_back()).map(|(at, _)| at))
 }

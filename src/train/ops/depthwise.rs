@@ -56,8 +56,7 @@ impl Depthwise {
     pub fn plain(&self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
         let (channels, _, pictures) = x.dims3()?;
         let side = self.output_size();
-        let before = self.padding();
-        let after = ((side - 1) * self.stride + self.kernel).saturating_sub(self.size + before);
+        let (before, after) = self.padding();
         let x = x.permute((2, 0, 1))?.reshape((pictures, channels, self.size, self.size))?;
         let x = x.pad_with_zeros(2, before, after)?.pad_with_zeros(3, before, after)?;
         let y = x.conv2d(weight, 0, self.stride, 1, channels)?;
@@ -65,17 +64,21 @@ impl Depthwise {
         y.reshape((pictures, channels, side * side))?.permute((1, 2, 0))?.contiguous()
     }
 
-    /// Rows (or columns) of padding before the first one; the larger half comes after the last.
-    fn padding(&self) -> usize {
-        ((self.output_size() - 1) * self.stride + self.kernel).saturating_sub(self.size) / 2
+    /// Rows (or columns) of padding before the first one and after the last: the larger half comes after.
+    #[must_use]
+    pub fn padding(&self) -> (usize, usize) {
+        let reach = (self.output_size() - 1) * self.stride + self.kernel;
+        let padding = reach.saturating_sub(self.size);
+        (padding / 2, padding - padding / 2)
     }
 
     /// Of one row (or column): which input is under which tap of which output.
     fn line(&self) -> Vec<Entry> {
+        let (before, _) = self.padding();
         let taps = (0..self.output_size())
             .flat_map(|output| (0..self.kernel).map(move |tap| (output, tap)));
         taps.filter_map(|(output, tap)| {
-            let input = (output * self.stride + tap).checked_sub(self.padding())?;
+            let input = (output * self.stride + tap).checked_sub(before)?;
             (input < self.size).then_some(Entry { output, input, tap })
         })
         .collect()

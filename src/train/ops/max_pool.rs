@@ -63,9 +63,16 @@ pub fn plain_max_logits(
     bias: &Tensor,
     sequences: &Sequences,
 ) -> Result<Tensor> {
-    let logits = hidden.matmul(&embeddings.t()?)?;
-    let maxima = sequences.ranges().map(|rows| logits.narrow(0, rows.start, rows.len())?.max(0));
-    Tensor::stack(&maxima.collect::<Result<Vec<_>>>()?, 0)?.broadcast_add(bias)
+    let embeddings = embeddings.t()?;
+    let maxima = match sequences.common_length() {
+        Some(length) => hidden.matmul(&embeddings)?.reshape(((), length, bias.dim(0)?))?.max(1)?,
+        None => {
+            let rows = |rows: Range<usize>| hidden.narrow(0, rows.start, rows.len());
+            let maxima = sequences.ranges().map(|range| rows(range)?.matmul(&embeddings)?.max(0));
+            Tensor::stack(&maxima.collect::<Result<Vec<_>>>()?, 0)?
+        }
+    };
+    maxima.broadcast_add(bias)
 }
 
 struct MaxLogits {
@@ -281,13 +288,15 @@ mod tests {
 
     #[test]
     fn with_all_gradients_it_is_the_plain_graph() {
-        let sequences = Sequences::new([3, 1, 9, 4, 4, 4, 4, 4, 4, 4]);
-        let inputs = [random(&[41, 16], 1), random(&[TOKENS, 16], 2), random(&[TOKENS], 3)];
-        assert_same_gradients(
-            &inputs,
-            |v| max_logits(&v[0], &v[1], &v[2], &sequences, None),
-            |v| plain_max_logits(&v[0], &v[1], &v[2], &sequences),
-        );
+        let (unequal, equal) = ([3, 1, 9, 4, 4, 4, 4, 4, 4, 3], [4; 10]);
+        for sequences in [unequal, equal].map(Sequences::new) {
+            let inputs = [random(&[40, 16], 1), random(&[TOKENS, 16], 2), random(&[TOKENS], 3)];
+            assert_same_gradients(
+                &inputs,
+                |v| max_logits(&v[0], &v[1], &v[2], &sequences, None),
+                |v| plain_max_logits(&v[0], &v[1], &v[2], &sequences),
+            );
+        }
     }
 
     /// The gradients of the three inputs when the pooled vectors get `grad`.

@@ -43,6 +43,13 @@ impl Sequences {
         self.bounds.windows(2).map(|bounds| bounds[0]..bounds[1])
     }
 
+    /// The length of all, if it is the same.
+    #[must_use]
+    pub fn common_length(&self) -> Option<usize> {
+        let length = self.ranges().next()?.len();
+        self.ranges().all(|rows| rows.len() == length).then_some(length)
+    }
+
     /// Whether one has no rows.
     #[must_use]
     pub fn has_empty(&self) -> bool {

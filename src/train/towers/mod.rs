@@ -194,7 +194,8 @@ impl Towers {
         let places = self.text.positions.index_select(&places, 0)?;
         let x = (words + places)?.broadcast_add(&self.text.token_type)?;
         let text = &self.text;
-        let rows = self.encode(x, &text.norm, &text.layers, &text.transform, &sequences, random)?;
+        let rows =
+            self.encode(&x, &text.norm, &text.layers, &text.transform, &sequences, random)?;
         Ok(States { rows, sequences })
     }
 
@@ -213,13 +214,13 @@ impl Towers {
         let image = &self.image;
         let sequences = Sequences::equal(pictures, count);
         let (norm, layers) = (&image.norm, &image.layers);
-        let rows = self.encode(rows, norm, layers, &image.transform, &sequences, random)?;
+        let rows = self.encode(&rows, norm, layers, &image.transform, &sequences, random)?;
         Ok(States { rows, sequences })
     }
 
     fn encode(
         &self,
-        embedded: Tensor,
+        embedded: &Tensor,
         norm: &Norm,
         layers: &[Layer],
         transform: &Transform,
@@ -227,7 +228,7 @@ impl Towers {
         mut random: Option<&mut Random>,
     ) -> Result<Tensor> {
         let share = self.settings.dropout;
-        let mut x = norm.forward(&embedded)?;
+        let mut x = norm.forward(embedded)?;
         if let Some(random) = &mut random {
             x = dropout(&x, share, random)?;
         }
