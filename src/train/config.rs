@@ -326,7 +326,7 @@ impl StagePart {
         if self.has(Loss::Mlm) && self.mask_words == 0.0 {
             return wrong("losses.mlm", "needs mask_words above 0");
         }
-        if self.has(Loss::Mvm) && self.keep_patches == 1.0 {
+        if self.has(Loss::Mvm) && self.keep_patches >= 1.0 {
             return wrong("losses.mvm", "needs keep_patches below 1");
         }
         Ok(())
@@ -342,8 +342,8 @@ fn within(key: &str, value: f64, range: RangeInclusive<f64>) -> Result<(), (Stri
     if range.contains(&value) {
         return Ok(());
     }
-    let least: &dyn Display =
-        if *range.start() == f64::MIN_POSITIVE { &"above 0" } else { range.start() };
+    let is_open = *range.start() > 0.0 && *range.start() <= f64::MIN_POSITIVE;
+    let least: &dyn Display = if is_open { &"above 0" } else { range.start() };
     Err((key.to_owned(), format!("{value} is not from {least} to {}", range.end())))
 }
 
