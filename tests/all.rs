@@ -10,3 +10,4 @@ mod kill;
 mod query;
 mod recall;
 mod tidy;
+mod train;

@@ -149,7 +149,7 @@ fn measure(
     let bar = Bar::new(console);
     let report = evaluate(encoder, dataset, options, |stage, done, all| {
         let name = if stage == Stage::Photos { "photos" } else { "captions" };
-        bar.count(name, true, done as u64, all as u64);
+        bar.count(name, Some("img"), done as u64, all as u64);
     });
     bar.clear();
     Ok(report?)

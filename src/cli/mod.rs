@@ -25,6 +25,7 @@ mod sanitize;
 mod search;
 mod signal;
 mod tokens;
+mod train;
 
 use std::process::ExitCode;
 
@@ -110,6 +111,7 @@ enum Verb {
     Tokens(tokens::Tokens),
     Info(info::InfoArgs),
     Eval(eval::Eval),
+    Train(train::Train),
     Export(export::Export),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
@@ -158,6 +160,7 @@ fn run(cli: &Cli, console: &mut Console) -> anyhow::Result<Outcome> {
         Verb::Tokens(args) => tokens::run(args, model, console),
         Verb::Info(args) => info::run(args, model, console),
         Verb::Eval(args) => eval::run(args, model, console),
+        Verb::Train(args) => train::run(args, model, console),
         Verb::Export(args) => export::run(args, model, console),
         Verb::Doctor(args) => doctor::run(args, model, console),
         Verb::Completions(args) => completions::run(args, console),

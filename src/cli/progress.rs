@@ -27,21 +27,28 @@ impl Bar {
 
     /// Shows where the work stands.
     pub(crate) fn update(&self, progress: &Progress) {
-        let is_paced = progress.phase == Phase::Encode;
-        self.count(name(progress.phase), is_paced, progress.done, progress.total);
+        let unit = (progress.phase == Phase::Encode).then_some("img");
+        self.count(name(progress.phase), unit, progress.done, progress.total);
     }
 
-    /// Shows `done` of `total` (0: not known) in a phase, with rate and time left if it is paced.
-    pub(crate) fn count(&self, phase: &'static str, is_paced: bool, done: u64, total: u64) {
+    /// Shows `done` of `total` (0: not known) in a phase; with rate and time left, counted from the
+    /// first `done` of the phase, if what is done has a unit.
+    pub(crate) fn count(&self, phase: &str, unit: Option<&'static str>, done: u64, total: u64) {
         if self.0.prefix() != phase {
-            self.0.set_style(style(if is_paced { COUNTED } else { UNCOUNTED }));
-            self.0.set_prefix(phase);
+            let style = unit.map_or_else(|| style(UNCOUNTED), |unit| paced(unit, done));
+            self.0.set_style(style);
+            self.0.set_prefix(phase.to_owned());
             self.0.reset();
         }
         if total > 0 {
             self.0.set_length(total);
         }
         self.0.set_position(done);
+    }
+
+    /// Takes the bar away while something else is said.
+    pub(crate) fn suspend(&self, say: impl FnOnce()) {
+        self.0.suspend(say);
     }
 
     /// Takes the bar away.
@@ -71,22 +78,27 @@ fn style(template: &str) -> ProgressStyle {
         .with_key("total", |state: &ProgressState, out: &mut dyn Write| {
             let _ = out.write_str(&format::count(state.len().unwrap_or(0)));
         })
-        .with_key("pace", |state: &ProgressState, out: &mut dyn Write| {
-            let left = state.len().unwrap_or(0).saturating_sub(state.pos());
-            let _ = out.write_str(&pace(state.pos(), left, state.elapsed()));
-        })
 }
 
-/// ` 38 img/s ETA 1m48s`, by the mean over the whole run; nothing before the first picture.
+/// The style of a phase that began behind `start` of its `unit`.
+fn paced(unit: &'static str, start: u64) -> ProgressStyle {
+    style(COUNTED).with_key("pace", move |state: &ProgressState, out: &mut dyn Write| {
+        let left = state.len().unwrap_or(0).saturating_sub(state.pos());
+        let done = state.pos().saturating_sub(start);
+        let _ = out.write_str(&pace(unit, done, left, state.elapsed()));
+    })
+}
+
+/// ` 38 img/s ETA 1m48s`, by the mean over the whole phase; nothing before the first one is done.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn pace(done: u64, left: u64, elapsed: Duration) -> String {
+fn pace(unit: &str, done: u64, left: u64, elapsed: Duration) -> String {
     if done == 0 || elapsed.is_zero() {
         return String::new();
     }
     let rate = done as f64 / elapsed.as_secs_f64();
     let digits = usize::from(rate < 10.0);
     let eta = Duration::try_from_secs_f64(left as f64 / rate).unwrap_or(Duration::MAX);
-    format!(" {rate:.digits$} img/s ETA {}", format::whole_seconds(eta))
+    format!(" {rate:.digits$} {unit}/s ETA {}", format::whole_seconds(eta))
 }
 
 #[cfg(test)]
@@ -95,8 +107,8 @@ mod tests {
 
     #[test]
     fn the_pace_is_that_of_the_whole_run() {
-        assert_eq!(pace(0, 100, Duration::from_secs(3)), "");
-        assert_eq!(pace(380, 4104, Duration::from_secs(10)), " 38 img/s ETA 1m48s");
-        assert_eq!(pace(5, 5, Duration::from_secs(2)), " 2.5 img/s ETA 2s");
+        assert_eq!(pace("img", 0, 100, Duration::from_secs(3)), "");
+        assert_eq!(pace("img", 380, 4104, Duration::from_secs(10)), " 38 img/s ETA 1m48s");
+        assert_eq!(pace("step", 5, 5, Duration::from_secs(2)), " 2.5 step/s ETA 2s");
     }
 }

@@ -59,6 +59,7 @@ pub use error::CollectionError;
 pub use export::Exported;
 pub use info::{Bucket, Info, RootInfo};
 pub use layout::FOLDER;
+pub(crate) use layout::write_atomically;
 pub use reply::{
     Explanation, Hit, Like, Patch, PictureRef, PictureToken, PictureTokens, Score, SearchReply,
     SearchRequest, ShownQuery, ShownToken, Sort, Term, Verdict,

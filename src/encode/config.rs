@@ -1,12 +1,12 @@
 //! What a model's `config.json` says.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The format that this program reads.
 pub(crate) const FORMAT: &str = "sightword-model/1";
 
 /// A model's sizes and rules, as its `config.json` holds them.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct ModelConfig {
     /// Always `sightword-model/1`.
@@ -34,7 +34,7 @@ pub struct ModelConfig {
 }
 
 /// The text tower.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct TextConfig {
     /// Transformer layers.
@@ -44,7 +44,7 @@ pub struct TextConfig {
 }
 
 /// The image tower.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct ImageConfig {
     /// Transformer layers.
@@ -62,7 +62,7 @@ pub struct ImageConfig {
 }
 
 /// An EfficientNet-Lite backbone (Tan and Le, arXiv 1905.11946; Lite: no squeeze-and-excite, ReLU6).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct BackboneConfig {
     /// The family; `efficientnet-lite…` is the one known.
@@ -76,7 +76,7 @@ pub struct BackboneConfig {
 }
 
 /// An inverted residual block (Sandler et al., arXiv 1801.04381, section 3.3).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct BlockConfig {
     /// Side of the depthwise kernel.
@@ -94,13 +94,24 @@ pub struct BlockConfig {
 }
 
 /// How many tokens are kept on either side.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Keep {
     /// Of a picture.
     pub image: usize,
     /// Of a text.
     pub text: usize,
+}
+
+impl BackboneConfig {
+    /// Positions and channels of the map behind the stem and the first `blocks` blocks, for square
+    /// pictures of `size` pixels a side.
+    pub(crate) fn map(&self, blocks: usize, size: usize) -> (usize, usize) {
+        let passed = &self.blocks[..blocks.min(self.blocks.len())];
+        let side =
+            passed.iter().fold(size.div_ceil(2), |side, block| side.div_ceil(block.stride.max(1)));
+        (side * side, passed.last().map_or(self.stem, |block| block.outputs))
+    }
 }
 
 impl ModelConfig {

@@ -76,14 +76,20 @@ impl Backbone {
     /// One picture at a time while its map is large, so that it stays in the cache; all together
     /// once the weights are what is large.
     pub(crate) fn forward(&self, pictures: &[&[u8]]) -> Result<Tensor> {
+        self.head.forward(&self.first_blocks(pictures, self.blocks.len())?)
+    }
+
+    /// The same through the stem and the first `blocks` blocks only → [pictures, positions, channels].
+    pub(crate) fn first_blocks(&self, pictures: &[&[u8]], blocks: usize) -> Result<Tensor> {
+        let blocks = &self.blocks[..blocks.min(self.blocks.len())];
         let is_large = |block: &&Block| block.depthwise.size() > LARGE_MAP;
-        let (large, small) = self.blocks.split_at(self.blocks.iter().take_while(is_large).count());
+        let (large, small) = blocks.split_at(blocks.iter().take_while(is_large).count());
         let through = |x, blocks: &[Block]| blocks.iter().try_fold(x, |x, block| block.forward(&x));
         let maps: Vec<Tensor> = pictures
             .iter()
             .map(|pixels| through(self.stem.forward(&self.stem_patches(pixels)?)?, large))
             .collect::<Result<_>>()?;
-        self.head.forward(&through(Tensor::cat(&maps, 0)?, small)?)
+        through(Tensor::cat(&maps, 0)?, small)
     }
 
     /// The pixels under each position of the stem's kernel, channel by channel (im2col), centred

@@ -1,9 +1,11 @@
 //! A model, ready to encode: the embedded one or one from a folder.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use candle_core::Tensor;
 use sightword_index::{SparseVector, TokenId, VectorError};
 
 use super::config::ModelConfig;
@@ -198,7 +200,7 @@ impl Encoder {
     }
 
     fn picture_vector(&self, pooled: &super::head::Pooled) -> Result<SparseVector, EncodeError> {
-        let kept = strongest(pooled, self.config.keep.image);
+        let kept = strongest(&pooled.logits, self.config.keep.image);
         let entries = kept.into_iter().filter_map(|kept| {
             let impact = quantise(kept.weight, self.config.impact_scale);
             // A patch is a whole number below 16 · 16: the grid was checked when the model opened.
@@ -214,14 +216,8 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError`] when the text tower cannot be set up or computed.
     pub fn encode_text(&self, text: &str) -> Result<TokenWeights, EncodeError> {
-        let special = self.vocabulary.special();
-        let pieces = self.vocabulary.tokenize(text);
-        let ids: Vec<TokenId> = std::iter::once(special.cls)
-            .chain(pieces.into_iter().map(|piece| piece.id))
-            .chain(std::iter::once(special.sep))
-            .collect();
-        let pooled = self.text_tower()?.forward(&ids)?;
-        let kept = strongest(&pooled, self.config.keep.text);
+        let pooled = self.text_tower()?.forward(&self.text_ids(text))?;
+        let kept = strongest(&pooled.logits, self.config.keep.text);
         let token = |at: usize| TokenId(self.words.outputs[at]);
         Ok(kept.into_iter().map(|kept| (token(kept.at), kept.weight)).collect())
     }
@@ -241,6 +237,36 @@ impl Encoder {
         tokens.dedup();
         let weighted = tokens.into_iter().map(|token| (token, table[usize::from(token.0)]));
         Ok(weighted.filter(|(_, weight)| *weight > 0.0).collect())
+    }
+
+    /// What the text tower reads of a text: `[CLS]`, its tokens, `[SEP]`; not cut.
+    pub(crate) fn text_ids(&self, text: &str) -> Vec<TokenId> {
+        let special = self.vocabulary.special();
+        let pieces = self.vocabulary.tokenize(text);
+        std::iter::once(special.cls)
+            .chain(pieces.into_iter().map(|piece| piece.id))
+            .chain(std::iter::once(special.sep))
+            .collect()
+    }
+
+    /// Ids of the tokens that a picture or text can have, ascending.
+    pub(crate) fn output_tokens(&self) -> &[u16] {
+        &self.words.outputs
+    }
+
+    /// Every weight by its name, as 32-bit floats.
+    pub(crate) fn weights(&self) -> Result<BTreeMap<String, Tensor>, ModelError> {
+        self.weights.floats().map_err(|what| self.damaged(what))
+    }
+
+    /// What the first `blocks` blocks of the image tower's backbone make of pictures that have its
+    /// size: [pictures, positions, channels].
+    pub(crate) fn first_blocks(
+        &self,
+        pictures: &[&[u8]],
+        blocks: usize,
+    ) -> Result<Tensor, EncodeError> {
+        Ok(self.image_tower()?.first_blocks(pictures, blocks)?)
     }
 
     fn text_tower(&self) -> Result<&TextTower, ModelError> {

@@ -55,6 +55,11 @@ impl ImageTower {
         self.head.pool(&self.hidden(&self.backbone.forward(pictures)?)?)
     }
 
+    /// What the backbone's first `blocks` blocks make of the pictures, [pictures, positions, channels].
+    pub(crate) fn first_blocks(&self, pictures: &[&[u8]], blocks: usize) -> Result<Tensor> {
+        self.backbone.first_blocks(pictures, blocks)
+    }
+
     /// The backbone's output, [pictures, patches, channels].
     #[cfg(test)]
     pub(crate) fn features(&self, pictures: &[&[u8]]) -> Result<Tensor> {

@@ -24,14 +24,15 @@ mod encoder;
 mod flat;
 mod head;
 mod image;
-mod ops;
+pub(crate) mod ops;
 mod prune;
 pub mod quantise_model;
 mod text;
 mod vocabulary;
 mod weights;
 
-pub use config::ModelConfig;
+pub use config::{BlockConfig, ModelConfig};
 pub use encoder::{EncodeError, Encoder, ModelError};
+pub(crate) use prune::strongest;
 pub use prune::{TokenWeights, quantise};
 pub use vocabulary::{Piece, Vocabulary};

@@ -2,8 +2,6 @@
 
 use sightword_index::TokenId;
 
-use super::head::Pooled;
-
 /// Tokens by rising id with their weights, all above 0.
 pub type TokenWeights = Vec<(TokenId, f32)>;
 
@@ -23,10 +21,10 @@ pub(crate) struct Kept {
     pub(crate) weight: f32,
 }
 
-/// The `keep` strongest tokens of a pooled vector, in the order of the output tokens. Of equally
+/// The `keep` strongest tokens of pooled logits, in the order of the output tokens. Of equally
 /// strong ones the first is kept, so that the choice never depends on a sort.
-pub(crate) fn strongest(pooled: &Pooled, keep: usize) -> Vec<Kept> {
-    let positive = pooled.logits.iter().enumerate().filter(|&(_, &logit)| logit > 0.0);
+pub(crate) fn strongest(logits: &[f32], keep: usize) -> Vec<Kept> {
+    let positive = logits.iter().enumerate().filter(|&(_, &logit)| logit > 0.0);
     let mut kept: Vec<Kept> =
         positive.map(|(at, &logit)| Kept { at, weight: logit.ln_1p() }).collect();
     if kept.len() > keep {

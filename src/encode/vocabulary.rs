@@ -108,6 +108,33 @@ impl Vocabulary {
         word.is_some_and(|word| word >> (id.0 % 64) & 1 == 1)
     }
 
+    /// The vocabulary as a `tokenizer.json`: BERT's uncased WordPiece, as other programs read it too.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let vocabulary: serde_json::Map<String, serde_json::Value> = (0..self.len)
+            .filter_map(|id| Some((self.token(TokenId(u16::try_from(id).ok()?)), id)))
+            .map(|(token, id)| (token.to_owned(), id.into()))
+            .collect();
+        let special = |token: &str, id: TokenId| {
+            serde_json::json!({"id": id.0, "content": token, "single_word": false, "lstrip": false,
+                "rstrip": false, "normalized": false, "special": true})
+        };
+        let named = ["[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+        let added: Vec<_> =
+            named.iter().filter_map(|token| Some(special(token, self.id(token)?))).collect();
+        serde_json::json!({
+            "version": "1.0",
+            "added_tokens": added,
+            "normalizer": {"type": "BertNormalizer", "clean_text": true,
+                "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},
+            "pre_tokenizer": {"type": "BertPreTokenizer"},
+            "post_processor": {"type": "BertProcessing", "cls": ["[CLS]", self.special.cls.0],
+                "sep": ["[SEP]", self.special.sep.0]},
+            "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+            "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                "max_input_chars_per_word": LONGEST_WORD, "vocab": vocabulary},
+        })
+    }
+
     /// The tokens of a text, without special ones. A word that the vocabulary cannot spell is
     /// `[UNK]`.
     #[must_use]

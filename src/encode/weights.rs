@@ -3,9 +3,11 @@
 //! An 8-bit matrix `name` is an `I8` tensor with one `F32` scale a row in `name.scale`:
 //! `w = value · scale` (symmetric, per output channel). Everything else is `F16` or `F32`.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
+use candle_core::{Device, Tensor};
 use half::f16;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 
@@ -99,6 +101,26 @@ impl Weights {
             ids.map(|id| u16::try_from(id).ok().filter(|&id| usize::from(id) < limit)).collect();
         ids.filter(|ids| ids.is_sorted_by(|a, b| a < b))
             .ok_or(format!("{name} is not a rising list of ids below {limit}"))
+    }
+
+    /// Every tensor of floats by its name, as 32-bit floats: 8-bit matrices are multiplied out.
+    pub(crate) fn floats(&self) -> Result<BTreeMap<String, Tensor>, String> {
+        let is_float = |dtype| matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::I8);
+        let mut floats = BTreeMap::new();
+        for name in self.names() {
+            let info = self.info(&name)?;
+            let scaled = name.strip_suffix(".scale").and_then(|of| self.metadata.info(of));
+            if !is_float(info.dtype) || scaled.is_some() {
+                continue;
+            }
+            let rows = info.shape.first().copied().unwrap_or(1);
+            let columns = info.shape.iter().skip(1).product();
+            let mut values = vec![0.0; rows * columns];
+            self.matrix(&name, rows, columns)?.read(0..rows, &mut values);
+            let tensor = Tensor::from_vec(values, info.shape.as_slice(), &Device::Cpu);
+            floats.insert(name, tensor.map_err(|error| error.to_string())?);
+        }
+        Ok(floats)
     }
 
     /// Names, types and shapes, in the file's order.

@@ -76,9 +76,9 @@ struct Record {
     split: Option<String>,
 }
 
-/// Where a photo's bytes are.
+/// Where a photo's bytes are: a file, or a part of a tar file.
 #[derive(Debug, Clone)]
-struct Place {
+pub(crate) struct Place {
     file: PathBuf,
     offset: u64,
     bytes: Option<u64>,
@@ -131,10 +131,10 @@ impl Dataset {
             places.extend(members(&folder.join(tar))?);
         }
         let find = |record: Record| {
-            let place = places.get(&record.image).cloned().or_else(|| {
-                let file = folder.join(&record.image);
-                file.is_file().then_some(Place { file, offset: 0, bytes: None })
-            });
+            let place = places
+                .get(&record.image)
+                .cloned()
+                .or_else(|| Place::of_file(folder.join(&record.image)));
             let missing =
                 || DatasetError::NoPhoto { path: path.to_owned(), image: record.image.clone() };
             let place = place.ok_or_else(missing)?;
@@ -155,7 +155,19 @@ impl Dataset {
 impl Photo {
     /// The photo's bytes.
     pub(crate) fn read(&self) -> Result<Vec<u8>, DatasetError> {
-        let Place { file, offset, bytes } = &self.place;
+        self.place.read()
+    }
+}
+
+impl Place {
+    /// A whole file, if there is one.
+    pub(crate) fn of_file(file: PathBuf) -> Option<Self> {
+        file.is_file().then_some(Self { file, offset: 0, bytes: None })
+    }
+
+    /// The bytes there.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, DatasetError> {
+        let Self { file, offset, bytes } = self;
         let read = || {
             let mut open = File::open(file)?;
             open.seek(SeekFrom::Start(*offset))?;
@@ -196,7 +208,7 @@ fn records(path: &Path) -> Result<Vec<Record>, DatasetError> {
 }
 
 /// The files in a tar file, by name.
-fn members(tar: &Path) -> Result<HashMap<String, Place>, DatasetError> {
+pub(crate) fn members(tar: &Path) -> Result<HashMap<String, Place>, DatasetError> {
     let failed = |source| DatasetError::Io { path: tar.to_owned(), source };
     let mut archive = tar::Archive::new(File::open(tar).map_err(failed)?);
     let mut places = HashMap::new();

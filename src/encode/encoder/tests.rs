@@ -71,7 +71,7 @@ fn half_precision_towers_equal_the_reference() {
     let tower = encoder.image_tower().unwrap();
     let features = tower.features(&pictures).unwrap();
     let hidden = tower.hidden(&features).unwrap();
-    let flat = |tensor: candle_core::Tensor| tensor.flatten_all().unwrap().to_vec1().unwrap();
+    let flat = |tensor: Tensor| tensor.flatten_all().unwrap().to_vec1().unwrap();
     assert!(largest_difference(&flat(features), &reference.floats("features")) <= 1e-3);
     assert!(largest_difference(&flat(hidden), &reference.floats("image_hidden")) <= 1e-3);
     let pooled = tower.forward(&pictures).unwrap();
@@ -105,7 +105,9 @@ fn winners_are_the_patches_of_the_reference() {
 
 /// How many of the `n` strongest tokens of two pooled vectors are the same.
 fn overlap(a: &Pooled, b: &Pooled, n: usize) -> usize {
-    let top = |pooled| strongest(pooled, n).into_iter().map(|kept| kept.at).collect::<Vec<_>>();
+    let top = |pooled: &Pooled| {
+        strongest(&pooled.logits, n).into_iter().map(|kept| kept.at).collect::<Vec<_>>()
+    };
     let (a, b) = (top(a), top(b));
     a.iter().filter(|token| b.contains(token)).count()
 }

@@ -53,22 +53,28 @@ fn add(rows: &mut [f32], bias: &[f32], residual: &[f32]) {
     }
 }
 
-/// `0.5 · x · (1 + erf(x / √2))`, with erf of Abramowitz and Stegun 7.1.26 (error below 1.5e-7).
+/// `x · Φ(x)`.
 #[inline(always)]
 fn gelu(x: f32) -> f32 {
+    x * normal_cdf(x)
+}
+
+/// `Φ(x) = 0.5 · (1 + erf(x / √2))`, with erf of Abramowitz and Stegun 7.1.26 (error below 1.5e-7).
+#[inline(always)]
+pub(crate) fn normal_cdf(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
     let poly = t
         * (0.254_829_6
             + t * (-0.284_496_74 + t * (1.421_413_7 + t * (-1.453_152 + t * 1.061_405_4))));
     let erf = 1.0 - poly * exp_of_negative(-z * z);
-    0.5 * x * (1.0 + erf.copysign(x))
+    0.5 * (1.0 + erf.copysign(x))
 }
 
 /// `eˣ` for `x ≤ 0` without a call, so that the loop around it becomes SIMD: `2ⁿ · 2ᶠ` with `2ᶠ` as
 /// a polynomial (relative error below 2e-7); 0 below −87.
 #[inline(always)]
-pub(super) fn exp_of_negative(x: f32) -> f32 {
+pub(crate) fn exp_of_negative(x: f32) -> f32 {
     let scaled = (x * std::f32::consts::LOG2_E).max(-126.0);
     let whole = scaled.floor();
     let part = (scaled - whole) * std::f32::consts::LN_2;

@@ -17,17 +17,22 @@ mod max_logits;
 mod multiply;
 mod norm;
 
-pub(crate) use activation::Activation;
+pub(crate) use activation::{Activation, exp_of_negative, normal_cdf};
 pub(crate) use attention::Attention;
 pub(crate) use depthwise::Depthwise;
 pub(crate) use linear::Linear;
 pub(crate) use max_logits::MaxLogits;
-pub(crate) use norm::Norm;
+pub(crate) use multiply::{View, multiply};
+pub(crate) use norm::{Norm, sum};
 
 use candle_core::{CpuStorage, Layout, Result, bail};
 
 /// The floats of an operator's input, which must be contiguous.
-fn floats<'a>(storage: &'a CpuStorage, layout: &Layout, name: &str) -> Result<&'a [f32]> {
+pub(crate) fn floats<'a>(
+    storage: &'a CpuStorage,
+    layout: &Layout,
+    name: &str,
+) -> Result<&'a [f32]> {
     let values: &[f32] = match storage {
         CpuStorage::F32(values) => values,
         _ => bail!("{name} takes 32-bit floats"),

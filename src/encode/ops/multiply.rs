@@ -1,16 +1,18 @@
 //! A matrix product on slices: the one place that calls `gemm` (candle's own kernel).
 //!
-//! Pictures are encoded one a thread, so a product runs on the thread that asks for it.
+//! Pictures are encoded one a thread, and training cuts its work into parts, so a product runs on the
+//! thread that asks for it.
 
 use gemm::{Parallelism, gemm};
 
-/// A matrix in a slice: element (row, column) is `values[row · row_step + column]`.
+/// A matrix in a slice: element (row, column) is `values[row · row_step + column · column_step]`.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
     row_step: usize,
+    column_step: usize,
 }
 
 impl<'a> View<'a> {
@@ -24,12 +26,22 @@ impl<'a> View<'a> {
         let fits =
             columns <= row_step && rows.saturating_sub(1) * row_step + columns <= values.len();
         assert!(fits, "{rows} × {columns} in {} floats", values.len());
-        Self { values, rows, columns, row_step }
+        Self { values, rows, columns, row_step, column_step: 1 }
+    }
+
+    /// The number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The same numbers with rows and columns exchanged; nothing is moved.
+    pub(crate) fn transposed(self) -> Self {
+        let Self { values, rows, columns, row_step, column_step } = self;
+        Self { values, rows: columns, columns: rows, row_step: column_step, column_step: row_step }
     }
 }
 
 /// `out = a · b`; `out` is stored row by row, `row_step` floats from one row to the next.
-///
 pub(crate) fn multiply(a: View<'_>, b: View<'_>, out: &mut [f32], row_step: usize) {
     assert_eq!(a.columns, b.rows, "inner sizes");
     let room =
@@ -72,10 +84,10 @@ unsafe fn product(a: View<'_>, b: View<'_>, out: *mut f32, row_step: usize) {
             step(row_step),
             false,
             a_values,
-            1,
+            step(a.column_step),
             step(a.row_step),
             b_values,
-            1,
+            step(b.column_step),
             step(b.row_step),
             0.0,
             1.0,
@@ -113,6 +125,15 @@ mod tests {
         let (a, b) = ([1.0, 2.0], [3.0, 4.0, 5.0, 6.0]);
         multiply_onto(&mut out, View::by_rows(&a, 1, 2), View::by_rows(&b, 2, 2));
         assert_eq!(out, [7.0, 13.0, 16.0]);
+    }
+
+    #[test]
+    fn a_transposed_view_has_rows_for_columns() {
+        let a: Vec<f32> = (0..6).map(|n| n as f32).collect(); // 2 × 3
+        let mut out = [0.0; 9];
+        let a = View::by_rows(&a, 2, 3);
+        multiply(a.transposed(), a, &mut out, 3);
+        assert_eq!(out, [9.0, 12.0, 15.0, 12.0, 17.0, 22.0, 15.0, 22.0, 29.0]);
     }
 
     #[test]

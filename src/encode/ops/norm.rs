@@ -58,7 +58,7 @@ impl WithSimd for Rows<'_> {
 
 /// `Σ f(x)`, in 16 sums side by side: one after the other could not become SIMD.
 #[inline(always)]
-fn sum(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+pub(crate) fn sum(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0.0; 16];
     let (whole, rest) = row.as_chunks::<16>();
     for chunk in whole {

@@ -1,0 +1,151 @@
+//! The towers of training against those of another program, and against their own promises.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+
+use super::*;
+use crate::train::ops::testing::random;
+use crate::train::{Group, testing};
+
+const CPU: &Device = &Device::Cpu;
+
+fn settings(first_trained_block: usize) -> TowerSettings {
+    TowerSettings {
+        first_trained_block,
+        dropout: 0.1,
+        masked_words: 0.15,
+        mask_token: 3,
+        gradients: None,
+    }
+}
+
+/// The folder of the half-precision model, which is too large to be kept beside the program.
+fn full_model() -> Option<PathBuf> {
+    let folder = std::env::var_os("SIGHTWORD_FULL_MODEL").map(PathBuf::from);
+    if folder.is_none() {
+        println!("skipped: SIGHTWORD_FULL_MODEL names no folder with the half-precision model");
+    }
+    folder
+}
+
+fn load(path: &Path) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(path, CPU).unwrap()
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+}
+
+/// The stem, which encoding does picture by picture and training never runs: pixels
+/// [pictures, side, side, 3] → [pictures, positions, channels].
+fn stem(pixels: &Tensor, weights: &BTreeMap<String, Tensor>) -> Tensor {
+    let get =
+        |part: &str| weights[&format!("image.backbone.stem.{part}")].to_dtype(DType::F32).unwrap();
+    let x = pixels.to_dtype(DType::F32).unwrap().permute((0, 3, 1, 2)).unwrap();
+    let x = ((x - 127.0).unwrap() / 128.0).unwrap().contiguous().unwrap();
+    let x = x.pad_with_zeros(2, 0, 1).unwrap().pad_with_zeros(3, 0, 1).unwrap();
+    let y = x.conv2d(&get("weight"), 0, 2, 1, 1).unwrap();
+    let y = y.broadcast_add(&get("bias").reshape((1, (), 1, 1)).unwrap()).unwrap();
+    let y = y.clamp(0_f32, 6_f32).unwrap().flatten_from(2).unwrap();
+    y.transpose(1, 2).unwrap().contiguous().unwrap()
+}
+
+#[test]
+fn towers_equal_the_reference() {
+    let Some(folder) = full_model() else { return };
+    let config = ModelConfig::parse(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+    let weights: BTreeMap<String, Tensor> =
+        load(&folder.join("model.safetensors")).into_iter().collect();
+    let outputs: Vec<u16> = weights["output_tokens"]
+        .to_dtype(DType::U32)
+        .unwrap()
+        .to_vec1::<u32>()
+        .unwrap()
+        .into_iter()
+        .map(|id| u16::try_from(id).unwrap())
+        .collect();
+    let reference = load(&folder.join("reference.safetensors"));
+    let parameters = Parameters::new(&weights, &[], CPU).unwrap();
+    let towers = Towers::new(&parameters, &config, &outputs, settings(0)).unwrap();
+
+    let pooled = towers.image(&stem(&reference["pixels"], &weights), None, None).unwrap();
+    let difference = largest_difference(&pooled, &reference["image_pooled"]);
+    assert!(difference <= 1e-3, "image logits differ by {difference}");
+
+    let ids = reference["text_ids"].to_dtype(DType::U32).unwrap().to_vec2::<u32>().unwrap();
+    let mask = reference["text_mask"].to_vec2::<u8>().unwrap();
+    let known = |(ids, mask): (Vec<u32>, Vec<u8>)| -> Vec<u16> {
+        let known = ids.into_iter().zip(mask).filter(|(_, mask)| *mask == 1);
+        known.map(|(id, _)| u16::try_from(id).unwrap()).collect()
+    };
+    let ids: Vec<Vec<u16>> = ids.into_iter().zip(mask).map(known).collect();
+    let pooled = towers.text(&ids, None).unwrap();
+    let difference = largest_difference(&pooled, &reference["text_pooled"]);
+    assert!(difference <= 1e-3, "text logits differ by {difference}");
+}
+
+fn tiny() -> (Parameters, Towers) {
+    let groups = [
+        Group { prefix: String::new(), rate: 1.0, weight_decay: 0.0 },
+        Group { prefix: "image.backbone.blocks.0".into(), rate: 0.0, weight_decay: 0.0 },
+    ];
+    let parameters = Parameters::new(&testing::weights(), &groups, CPU).unwrap();
+    let towers =
+        Towers::new(&parameters, &testing::config(), &testing::outputs(), settings(1)).unwrap();
+    (parameters, towers)
+}
+
+fn features(pictures: usize) -> Tensor {
+    let [positions, channels] = testing::FEATURES;
+    (random(&[pictures, positions, channels], 7) * 3.0).unwrap()
+}
+
+#[test]
+fn a_vector_does_not_depend_on_what_else_is_in_the_batch() {
+    let (_, towers) = tiny();
+    let features = features(3);
+    let all = towers.image(&features, None, None).unwrap();
+    let one = towers.image(&features.narrow(0, 1, 1).unwrap(), None, None).unwrap();
+    assert!(largest_difference(&all.narrow(0, 1, 1).unwrap(), &one) < 1e-5);
+    let texts = [vec![1, 7, 8, 9, 2], vec![1, 12, 2], vec![1, 30, 31, 32, 33, 34, 2]];
+    let all = towers.text(&texts, None).unwrap();
+    let one = towers.text(&texts[1..2], None).unwrap();
+    assert!(largest_difference(&all.narrow(0, 1, 1).unwrap(), &one) < 1e-5);
+}
+
+#[test]
+fn all_patches_kept_is_the_whole_picture_and_one_seed_repeats_a_step() {
+    let (_, towers) = tiny();
+    let features = features(2);
+    let whole = towers.image(&features, None, None).unwrap();
+    let keep = sample_patches(2, 9, 9, &mut Random::seeded(1, 0), CPU).unwrap();
+    let kept = towers.image(&features, Some(&keep), None).unwrap();
+    assert!(largest_difference(&whole, &kept) < 1e-5);
+    let step = |seed| towers.image(&features, None, Some(&mut Random::seeded(seed, 0))).unwrap();
+    assert!(largest_difference(&step(1), &step(1)) <= 0.0);
+    assert!(largest_difference(&step(1), &step(2)) > 0.0);
+}
+
+#[test]
+fn a_hidden_patch_is_not_seen_but_is_what_is_aimed_at() {
+    let (_, towers) = tiny();
+    let features = Tensor::ones((1, 36, 4), DType::F32, CPU).unwrap();
+    let all = Tensor::new(&[0_u32, 1, 2, 3, 4, 5, 6, 7, 8], CPU).unwrap();
+    let (predicted, target) = towers.masked_patches(&features, &all, None).unwrap();
+    assert_eq!((predicted.dims(), target.dims()), (&[9, 4][..], &[9, 4][..]));
+    let other = (&features * 2.0).unwrap();
+    let (again, target_again) = towers.masked_patches(&other, &all, None).unwrap();
+    assert!(largest_difference(&predicted, &again) <= 0.0, "all is hidden, so all looks alike");
+    assert!(largest_difference(&(target * 2.0).unwrap(), &target_again) < 1e-6);
+}
+
+#[test]
+fn a_text_without_a_token_and_an_unknown_id_are_refused() {
+    let (_, towers) = tiny();
+    assert!(towers.text(&[vec![]], None).is_err());
+    assert!(towers.text(&[vec![1, 2], vec![]], None).is_err());
+    assert!(towers.text(&[vec![1, 4_000]], None).is_err());
+}
