@@ -96,7 +96,11 @@ impl Features {
     }
 
     /// One view of each of some entries: [entries, positions, channels].
-    pub(crate) fn read(&mut self, wanted: &[(u64, usize)]) -> Result<Tensor, TrainError> {
+    pub(crate) fn read(
+        &mut self,
+        wanted: &[(u64, usize)],
+        device: &Device,
+    ) -> Result<Tensor, TrainError> {
         let (positions, channels) = self.map;
         let row = positions * channels;
         let mut floats = vec![0.0; wanted.len() * row];
@@ -114,7 +118,7 @@ impl Features {
             let halves: Vec<f16> = halves.collect();
             halves.convert_to_f32_slice(out);
         }
-        Ok(Tensor::from_vec(floats, (wanted.len(), positions, channels), &Device::Cpu)?)
+        Ok(Tensor::from_vec(floats, (wanted.len(), positions, channels), device)?)
     }
 
     fn entry_size(&self) -> u64 {

@@ -91,14 +91,14 @@ impl Learner {
         average: &BTreeMap<String, Tensor>,
     ) -> Result<Self, TrainError> {
         let groups = groups(stage, plan.config.model.frozen_blocks);
-        let parameters = Parameters::new(weights, &groups, &Device::Cpu)?;
+        let parameters = Parameters::new(weights, &groups, &plan.device)?;
         let towers = towers(plan, &parameters, Some(stage))?;
         let outputs = plan.start.output_tokens().len();
         Ok(Self {
             optimiser: Optimiser::new(&parameters, ADAM)?,
             average: Average::new(&parameters, DECAY)?,
             earlier: average.clone(),
-            frequency: Tensor::zeros(outputs, DType::F32, &Device::Cpu)?,
+            frequency: Tensor::zeros(outputs, DType::F32, &plan.device)?,
             learning_rate: stage.learning_rate,
             warm_up: stage.warm_up,
             parameters,
@@ -171,7 +171,7 @@ impl Learner {
         self.optimiser.restore(&checkpoint.group("optimiser", &self.optimiser.state()?)?)?;
         let like = BTreeMap::from([("photos".to_owned(), self.frequency.clone())]);
         if let Some((_, frequency)) = checkpoint.group("frequency", &like)?.pop_first() {
-            self.frequency = frequency;
+            self.frequency = frequency.to_device(self.frequency.device())?;
         }
         Ok(())
     }
@@ -182,7 +182,7 @@ pub(crate) fn still_towers(
     plan: &Plan,
     weights: &BTreeMap<String, Tensor>,
 ) -> Result<Towers, TrainError> {
-    towers(plan, &Parameters::new(weights, &[], &Device::Cpu)?, None)
+    towers(plan, &Parameters::new(weights, &[], &plan.device)?, None)
 }
 
 fn towers(

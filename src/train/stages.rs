@@ -215,7 +215,7 @@ impl<'a> Training<'a> {
             let step = Step::new(stage, (self.state.step, steps), self.plan, &list, &self.teachers);
             let features: Vec<(u64, usize)> =
                 draws.iter().map(|draw| (list[draw.photo].entry, draw.view)).collect();
-            let features = self.photos.features.read(&features)?;
+            let features = self.photos.features.read(&features, &self.plan.device)?;
             let losses = step.losses(&mut learner, &draws, &features, &mut random)?;
             self.take_step(stage, steps, &mut learner, losses)?;
             flow =

@@ -96,12 +96,16 @@ pub(crate) fn mix(one: &Words, share: f32, other: &Words) -> Words {
 }
 
 /// Rows of words as a matrix [rows, outputs].
-pub(crate) fn matrix(rows: &[&Words], outputs: usize) -> candle_core::Result<Tensor> {
+pub(crate) fn matrix(
+    rows: &[&Words],
+    outputs: usize,
+    device: &Device,
+) -> candle_core::Result<Tensor> {
     let mut dense = vec![0.0_f32; rows.len() * outputs];
     for (words, row) in rows.iter().zip(dense.chunks_exact_mut(outputs)) {
         words.iter().for_each(|&(place, share)| row[place] = share);
     }
-    Tensor::from_vec(dense, (rows.len(), outputs), &Device::Cpu)
+    Tensor::from_vec(dense, (rows.len(), outputs), device)
 }
 
 /// Classes as weighted words, found by number, name or WordNet id.

@@ -45,7 +45,7 @@ impl Teachers {
 
     /// The mean of the models' scores of a batch's photos with its captions: dot products,
     /// [photos, captions].
-    pub(crate) fn scores(&self, draws: &[Draw]) -> candle_core::Result<Tensor> {
+    pub(crate) fn scores(&self, draws: &[Draw], device: &Device) -> candle_core::Result<Tensor> {
         let mut scores = vec![0.0; draws.len() * draws.len()];
         for seen in &self.models {
             for (draw, row) in draws.iter().zip(scores.chunks_exact_mut(draws.len())) {
@@ -57,7 +57,7 @@ impl Teachers {
         }
         #[expect(clippy::cast_precision_loss, reason = "a handful of models")]
         let models = self.models.len() as f64;
-        Tensor::from_vec(scores, (draws.len(), draws.len()), &Device::Cpu)? / models
+        Tensor::from_vec(scores, (draws.len(), draws.len()), device)? / models
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
         };
         let teachers = Teachers { models: vec![seen(1.0), seen(3.0)] };
         let draws = [0, 1].map(|photo| Draw { photo, caption: 0, view: 0 });
-        let scores = teachers.scores(&draws).unwrap();
+        let scores = teachers.scores(&draws, &Device::Cpu).unwrap();
         assert_eq!(scores.to_vec2::<f32>().unwrap(), [[2.0, 2.0], [0.0, 3.0]]);
     }
 }
