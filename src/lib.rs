@@ -6,3 +6,4 @@ pub mod eval;
 pub mod evidence;
 pub mod ingest;
 pub mod query;
+pub mod rerank;

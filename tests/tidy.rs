@@ -8,8 +8,14 @@ use source::{Source, files, read, root, sources};
 
 /// Folders of `src/`, from the ground up. A folder may use those above it in this table, and the
 /// crate `sightword-index`; never its own row, never a row below. This is the architecture.
-const LAYERS: &[&[&str]] =
-    &[&["ingest"], &["encode", "evidence"], &["query"], &["collection"], &["eval"], &["cli"]];
+const LAYERS: &[&[&str]] = &[
+    &["ingest"],
+    &["encode", "evidence"],
+    &["query", "rerank"],
+    &["collection"],
+    &["eval"],
+    &["cli"],
+];
 
 /// Lines that a file may have.
 const LONGEST_FILE: usize = 600;
