@@ -27,7 +27,7 @@ impl Bar {
 
     /// Shows where the work stands.
     pub(crate) fn update(&self, progress: &Progress) {
-        let is_paced = progress.phase == Phase::Encode;
+        let is_paced = matches!(progress.phase, Phase::Encode | Phase::Features);
         self.count(name(progress.phase), is_paced, progress.done, progress.total);
     }
 
@@ -54,6 +54,7 @@ fn name(phase: Phase) -> &'static str {
     match phase {
         Phase::Scan => "scan",
         Phase::Merge => "merge",
+        Phase::Features => "features",
         _ => "encode",
     }
 }

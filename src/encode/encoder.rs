@@ -145,6 +145,12 @@ impl Encoder {
         })
     }
 
+    /// Whether this is the model that is compiled into the program.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.hash == env!("SIGHTWORD_MODEL_HASH")
+    }
+
     /// The model's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -31,8 +31,8 @@ const MAGIC: [u8; 8] = *b"swfeat\0\x01";
 pub(crate) const HEADER_BYTES: u64 = 4096;
 pub(crate) const KEY_BYTES: usize = 40;
 /// Slots of a block.
-const SLOTS: u64 = 1024;
-const KEYS_BYTES: u64 = SLOTS * KEY_BYTES as u64;
+const SLOTS: usize = 1024;
+const KEYS_BYTES: u64 = (SLOTS * KEY_BYTES) as u64;
 
 /// Why stored features cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -105,18 +105,22 @@ impl Place {
         self.folder.join(&self.name)
     }
 
-    fn block(&self, slot: u64) -> u64 {
-        HEADER_BYTES + slot / SLOTS * (KEYS_BYTES + SLOTS * self.value_bytes as u64)
+    /// The byte at which the block of a slot begins, and the slot's place in it.
+    fn block(&self, slot: u64) -> (u64, u64) {
+        let (slots, value_bytes) = (SLOTS as u64, self.value_bytes as u64);
+        (HEADER_BYTES + slot / slots * (KEYS_BYTES + slots * value_bytes), slot % slots)
     }
 
     /// The byte at which the key of a slot begins.
     pub(crate) fn key(&self, slot: u64) -> u64 {
-        self.block(slot) + slot % SLOTS * KEY_BYTES as u64
+        let (block, at) = self.block(slot);
+        block + at * KEY_BYTES as u64
     }
 
     /// The byte at which the value of a slot begins.
     pub(crate) fn value(&self, slot: u64) -> u64 {
-        self.block(slot) + KEYS_BYTES + slot % SLOTS * self.value_bytes as u64
+        let (block, at) = self.block(slot);
+        block + KEYS_BYTES + at * self.value_bytes as u64
     }
 
     pub(crate) fn failed(&self, verb: &'static str) -> impl Fn(io::Error) -> CacheError + use<> {
@@ -175,7 +179,7 @@ impl FeatureCache {
             return Err(self.place.damaged("its header is not the one of this re-ranker"));
         }
         // Keys are read, since a writer may be adding some; what is mapped stays as it is.
-        let mut keys = vec![0; SLOTS as usize * KEY_BYTES];
+        let mut keys = vec![0; SLOTS * KEY_BYTES];
         let mut first = 0;
         loop {
             file.seek(SeekFrom::Start(self.place.key(first))).map_err(&failed)?;
@@ -184,7 +188,7 @@ impl FeatureCache {
                 other => other.map_err(&failed)?,
             }
             self.add(first, &keys);
-            first += SLOTS;
+            first += SLOTS as u64;
         }
         self.values = self.map().map_err(&failed)?;
         Ok(())
