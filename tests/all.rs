@@ -4,6 +4,7 @@
 
 mod cli;
 mod collection;
+mod eval;
 mod ingest;
 mod kill;
 mod query;

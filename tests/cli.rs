@@ -2,7 +2,7 @@
 
 mod forms;
 mod index;
-mod support;
+pub(crate) mod support;
 
 use std::fs;
 

@@ -1,27 +1,33 @@
-//! `sightword eval`: how good is the search, on a dataset with captions?
+//! `sightword eval`: how good is the search, on a dataset with captions or labels?
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
-use sightword::eval::{Dataset, EvalOptions, Report, Stage, evaluate};
+use serde::Serialize;
+use sightword::encode::Encoder;
+use sightword::eval::{Comparison, Dataset, EvalOptions, Report, Stage, evaluate};
 
 use super::Outcome;
 use super::asked::Mode;
 use super::console::Console;
+use super::figures;
 use super::format::counted;
 use super::json;
 use super::place::Model;
 use super::progress::Bar;
 
-/// Measure recall on a dataset with captions
+/// Measure the search on a dataset with captions or labels
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword eval --dataset flickr8k.jsonl --split test
-  sightword eval --dataset flickr8k.jsonl --split test --query-mode table
-  sightword eval --dataset flickr8k.jsonl --split test --json")]
+  sightword eval --dataset flickr8k.jsonl --split dev --failures why.html
+  sightword eval --dataset labelled.jsonl --against ../old-model",
+  after_long_help = DATASET)]
 pub(crate) struct Eval {
-    /// JSON Lines with a picture and its captions each; pictures beside it, in a folder or tar files
+    /// JSON Lines with a picture and its captions or labels each; pictures beside it, in a folder or
+    /// tar files
     #[arg(long, value_name = "FILE")]
     dataset: PathBuf,
 
@@ -37,6 +43,22 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "FILE")]
     no_answer: Option<PathBuf>,
 
+    /// JSON Lines with a query and a word that must not be in the picture each: measures exclusion
+    #[arg(long, value_name = "FILE")]
+    negation: Option<PathBuf>,
+
+    /// Also measure the model in this folder, and test whether the two differ
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+
+    /// Write runs and qrels for `trec_eval` and its kin into this folder
+    #[arg(long, value_name = "DIR")]
+    trec: Option<PathBuf>,
+
+    /// Write a page of the queries that fail, with pictures and words
+    #[arg(long, value_name = "FILE")]
+    failures: Option<PathBuf>,
+
     /// Threads [default: one a core]
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -46,56 +68,103 @@ pub(crate) struct Eval {
     json: bool,
 }
 
+const DATASET: &str = "\
+A line of the dataset, what is in brackets may be left out:
+  {\"image\": NAME, [\"captions\": [TEXT, …], \"labels\": [TEXT, …], \"id\": ID, \"split\": NAME,
+   \"tar\": FILE]}
+A line of the negation set, photos by their ids:
+  {\"query\": TEXT, \"not\": WORD, \"relevant\": [ID, …], \"forbidden\": [ID, …]}
+
+What is measured:
+  R@k            share of captions that find their photo among the first k, and of photos that find
+                 one of their captions; Success@k elsewhere
+  median rank    of the right answer; one that shares no word with the query counts as last
+  RR@10          mean of 1 ÷ rank, 0 beyond the tenth place
+  classes        labels as queries, means over labels: P@10, share of the first ten that is right;
+                 mean AP, average precision over the first 1,000
+  tokens         of a photo, of a text, and shared by the two on average (FLOPs)
+  words          share of photos with a word of their captions or labels (no function words) among
+                 their heaviest tokens; shuffled: with a word of another photo's
+  over-used      tokens that more than 20 % of the photos have; dead: those that none has
+  latency        of one thread, with the model ready: a text to a query, a query to ten photos
+  no answer      how often \"no match\" is wrong, either way
+  negation       of the first ten: right photos, and photos of what was excluded
+
+[a b] is a 95 % bootstrap interval. Captions of one photo are drawn together; where a figure is a
+mean over labels or listed queries, those are drawn. With --against, both models are given the
+same draws; p is how likely so great a difference is by chance, either way.";
+
+/// The JSON form.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<&'a Comparison>,
+}
+
 pub(crate) fn run(args: &Eval, model: &Model, console: &mut Console) -> anyhow::Result<Outcome> {
     let dataset = Dataset::open(&args.dataset, args.split.as_deref())?;
     let encoder = model.load()?;
-    let mut options = EvalOptions::new(args.query_mode.into());
-    options.jobs = args.jobs.unwrap_or(options.jobs);
-    options.no_answer = args.no_answer.clone();
-    let bar = Bar::new(console);
-    let report = evaluate(&encoder, &dataset, &options, |stage, done, all| {
-        let name = if stage == Stage::Photos { "photos" } else { "captions" };
-        bar.count(name, true, done as u64, all as u64);
-    });
-    bar.clear();
-    let report = report?;
+    let other = args.against.as_deref().map(Model::open).transpose()?;
+    let options = args.options();
+    let report = measure(&encoder, &dataset, &options, console)?;
     if report.unreadable > 0 {
         let photos = counted(report.unreadable as u64, "photo", "photos");
         console.warn(format_args!("{photos} could not be read and were left out"));
     }
+    let against = other.map(|other| compare(&report, &other, &dataset, options, console));
+    let against = against.transpose()?;
     if args.json {
-        json::line(&report, console.out())?;
-    } else {
-        print(&report, console)?;
+        json::line(&Printed { report: &report, against: against.as_ref() }, console.out())?;
+        return Ok(Outcome::Found);
+    }
+    let mut text = figures::report(&report);
+    text.extend(against.iter().flat_map(figures::comparison));
+    for line in text {
+        let line = console.word(&line);
+        writeln!(console.out(), "{line}")?;
     }
     Ok(Outcome::Found)
 }
 
-fn print(report: &Report, console: &mut Console) -> anyhow::Result<()> {
-    let out = console.out();
-    let (photos, captions) = (report.photos as u64, report.captions as u64);
-    writeln!(
-        out,
-        "model {}, query mode {}, {}, {}",
-        report.model,
-        report.query_mode,
-        counted(photos, "photo", "photos"),
-        counted(captions, "caption", "captions")
-    )?;
-    writeln!(out, "{:<14} {:>6} {:>6} {:>6}", "", "R@1", "R@5", "R@10")?;
-    for (name, recall) in [("text → image", report.t2i), ("image → text", report.i2t)] {
-        writeln!(out, "{name:<14} {:>6.2} {:>6.2} {:>6.2}", recall.r1, recall.r5, recall.r10)?;
+impl Eval {
+    fn options(&self) -> EvalOptions {
+        let mut options = EvalOptions::new(self.query_mode.into());
+        options.jobs = self.jobs.unwrap_or(options.jobs);
+        options.no_answer = self.no_answer.clone();
+        options.negation = self.negation.clone();
+        options.trec = self.trec.clone();
+        options.failures = self.failures.clone();
+        options
     }
-    let (image, text) = (report.image_tokens, report.text_tokens);
-    writeln!(out, "tokens         {image:.1} a photo, {text:.1} a caption")?;
-    if let Some(verdict) = &report.no_answer {
-        let (threshold, queries) = (100.0 * verdict.threshold, verdict.queries);
-        writeln!(
-            out,
-            "nothing found  below {threshold:.0}% coverage: {:.1}% of {queries} queries without an \
-             answer are answered, {:.1}% of captions are not",
-            verdict.false_answers, verdict.lost_answers
-        )?;
-    }
-    Ok(())
+}
+
+fn measure(
+    encoder: &Encoder,
+    dataset: &Dataset,
+    options: &EvalOptions,
+    console: &Console,
+) -> anyhow::Result<Report> {
+    let bar = Bar::new(console);
+    let report = evaluate(encoder, dataset, options, |stage, done, all| {
+        let name = if stage == Stage::Photos { "photos" } else { "captions" };
+        bar.count(name, true, done as u64, all as u64);
+    });
+    bar.clear();
+    Ok(report?)
+}
+
+/// Measures another model in the same way; files are written of the first one only.
+fn compare(
+    report: &Report,
+    other: &Encoder,
+    dataset: &Dataset,
+    mut options: EvalOptions,
+    console: &Console,
+) -> anyhow::Result<Comparison> {
+    (options.trec, options.failures) = (None, None);
+    let other = measure(other, dataset, &options, console)
+        .with_context(|| format!("cannot measure the model {}", other.name()))?;
+    Ok(report.against(&other))
 }

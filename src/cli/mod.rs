@@ -11,6 +11,7 @@ mod doctor;
 mod eval;
 mod explain;
 mod export;
+mod figures;
 mod format;
 mod hits;
 mod index;

@@ -83,11 +83,16 @@ impl Model {
     /// Makes the encoder ready; its networks are set up when first used.
     pub(crate) fn load(&self) -> anyhow::Result<Arc<Encoder>> {
         let encoder = match &self.folder {
-            Some(folder) => Encoder::open(folder)
-                .with_context(|| format!("cannot use the model in {}", folder.display()))?,
+            Some(folder) => Self::open(folder)?,
             None => Encoder::embedded().context("the model inside the program is damaged")?,
         };
         Ok(Arc::new(encoder))
+    }
+
+    /// The model in a folder.
+    pub(crate) fn open(folder: &Path) -> anyhow::Result<Encoder> {
+        Encoder::open(folder)
+            .with_context(|| format!("cannot use the model in {}", folder.display()))
     }
 }
 

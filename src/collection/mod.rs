@@ -68,6 +68,7 @@ pub use reply::{
 };
 pub use report::{Change, Phase, Progress, RefreshOptions, RefreshReport};
 pub use skipped::Skipped;
+pub(crate) use terms::Shower;
 pub use verdict::default_min_match;
 pub(crate) use verdict::least_score;
 

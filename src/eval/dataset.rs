@@ -1,4 +1,5 @@
-//! Photos with captions: a JSON Lines file, with the photos in tar files or a folder beside it.
+//! Photos with captions or labels: a JSON Lines file, with the photos in tar files or a folder beside
+//! it.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -20,7 +21,7 @@ pub enum DatasetError {
         source: std::io::Error,
     },
     /// A line is no record.
-    #[error("{}:{line}: not a record of image and captions", path.display())]
+    #[error("{}:{line}: not a record of image, captions and labels", path.display())]
     Line {
         /// The file.
         path: PathBuf,
@@ -30,7 +31,7 @@ pub enum DatasetError {
         source: serde_json::Error,
     },
     /// Nothing is left after choosing the split.
-    #[error("{}: no photo with captions{}", path.display(),
+    #[error("{}: no photo with captions or labels{}", path.display(),
         split.as_ref().map(|split| format!(" in split {split:?} (there are: {known})"))
             .unwrap_or_default())]
     Empty {
@@ -40,6 +41,14 @@ pub enum DatasetError {
         split: Option<String>,
         /// The splits that there are.
         known: String,
+    },
+    /// Two lines have the same id.
+    #[error("{}: two lines have the id {id:?}: put all captions of a photo on one line", path.display())]
+    TwoPhotos {
+        /// The file.
+        path: PathBuf,
+        /// The id.
+        id: String,
     },
     /// A photo is neither in a tar file nor in the folder.
     #[error("{}: photo {image:?} is neither in a tar file nor in the folder beside it", path.display())]
@@ -54,11 +63,15 @@ pub enum DatasetError {
 /// One line of the file.
 #[derive(Debug, Deserialize)]
 struct Record {
+    #[serde(default)]
+    id: Option<String>,
     image: String,
     #[serde(default)]
     tar: Option<String>,
     #[serde(default)]
     captions: Vec<String>,
+    #[serde(default)]
+    labels: Vec<String>,
     #[serde(default)]
     split: Option<String>,
 }
@@ -75,20 +88,24 @@ struct Place {
 #[derive(Debug)]
 pub(crate) struct Photo {
     place: Place,
+    pub(crate) id: String,
     pub(crate) captions: Vec<String>,
+    pub(crate) labels: Vec<String>,
 }
 
-/// Photos with captions, in the order of the file.
+/// Photos with captions or labels, by falling id: this is how `trec_eval` orders equal scores.
 #[derive(Debug)]
 pub struct Dataset {
     pub(crate) photos: Vec<Photo>,
 }
 
 impl Dataset {
-    /// Reads the lines `{"image", "captions", "split"?, "tar"?}` of one split (or all), and finds
-    /// each photo: in the tar file that the line names, or as a file below the same folder.
+    /// Reads the lines `{"image", "captions"?, "labels"?, "id"?, "split"?, "tar"?}` of one split (or
+    /// all), and finds each photo: in the tar file that the line names, or as a file below the same
+    /// folder. Without an id, a photo's name is its id.
     ///
-    /// Lines without captions are left out. Photos themselves are read later, one at a time.
+    /// Captions and labels without a letter or digit are left out, and so are photos to which none
+    /// is left. Photos themselves are read later, one at a time.
     ///
     /// # Errors
     /// [`DatasetError`] names the file and the line.
@@ -99,7 +116,8 @@ impl Dataset {
         let chosen: Vec<Record> = records
             .into_iter()
             .filter(|record| split.is_none() || record.split.as_deref() == split)
-            .filter(|record| !record.captions.is_empty())
+            .map(without_blank_texts)
+            .filter(|record| !(record.captions.is_empty() && record.labels.is_empty()))
             .collect();
         if chosen.is_empty() {
             let known = known.into_iter().collect::<Vec<_>>().join(", ");
@@ -119,9 +137,18 @@ impl Dataset {
             });
             let missing =
                 || DatasetError::NoPhoto { path: path.to_owned(), image: record.image.clone() };
-            Ok(Photo { place: place.ok_or_else(missing)?, captions: record.captions })
+            let place = place.ok_or_else(missing)?;
+            let Record { id, image, captions, labels, .. } = record;
+            Ok(Photo { place, id: id.unwrap_or(image), captions, labels })
         };
-        Ok(Self { photos: chosen.into_iter().map(find).collect::<Result<_, _>>()? })
+        let mut photos: Vec<Photo> = chosen.into_iter().map(find).collect::<Result<_, _>>()?;
+        photos.sort_by(|a, b| b.id.cmp(&a.id));
+        match photos.windows(2).find(|pair| pair[0].id == pair[1].id) {
+            Some(pair) => {
+                Err(DatasetError::TwoPhotos { path: path.to_owned(), id: pair[0].id.clone() })
+            }
+            None => Ok(Self { photos }),
+        }
     }
 }
 
@@ -140,22 +167,32 @@ impl Photo {
     }
 }
 
-fn records(path: &Path) -> Result<Vec<Record>, DatasetError> {
-    let failed = |source| DatasetError::Io { path: path.to_owned(), source };
-    let mut records = Vec::new();
-    for (number, line) in BufReader::new(File::open(path).map_err(failed)?).lines().enumerate() {
-        let line = line.map_err(failed)?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let record = serde_json::from_str(&line).map_err(|source| DatasetError::Line {
-            path: path.to_owned(),
-            line: number + 1,
-            source,
-        })?;
-        records.push(record);
+fn without_blank_texts(mut record: Record) -> Record {
+    for texts in [&mut record.captions, &mut record.labels] {
+        texts.retain(|text| text.chars().any(char::is_alphanumeric));
     }
-    Ok(records)
+    record
+}
+
+/// The lines of a file that hold something, each with its number from 1.
+pub(crate) fn lines(path: &Path) -> Result<Vec<(usize, String)>, DatasetError> {
+    let failed = |source| DatasetError::Io { path: path.to_owned(), source };
+    let mut lines = Vec::new();
+    for (number, line) in (1..).zip(BufReader::new(File::open(path).map_err(failed)?).lines()) {
+        let line = line.map_err(failed)?;
+        if !line.trim().is_empty() {
+            lines.push((number, line));
+        }
+    }
+    Ok(lines)
+}
+
+fn records(path: &Path) -> Result<Vec<Record>, DatasetError> {
+    let parse = |(line, text): (usize, String)| {
+        let path = path.to_owned();
+        serde_json::from_str(&text).map_err(|source| DatasetError::Line { path, line, source })
+    };
+    lines(path)?.into_iter().map(parse).collect()
 }
 
 /// The files in a tar file, by name.

@@ -8,12 +8,12 @@ use std::{env, fs};
 use tempfile::TempDir;
 
 /// How a run ended and what it printed.
-pub(super) struct Ran {
-    pub(super) code: i32,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
     /// Standard output; bytes that are no text are replaced.
-    pub(super) out: String,
+    pub(crate) out: String,
     pub(super) out_bytes: Vec<u8>,
-    pub(super) err: String,
+    pub(crate) err: String,
 }
 
 /// The program in a folder, unaffected by the settings of whoever runs the tests.
@@ -42,7 +42,7 @@ pub(super) fn sightword_in(folder: &Path, args: &[&str]) -> Ran {
 }
 
 /// The program where there is no index.
-pub(super) fn sightword(args: &[&str]) -> Ran {
+pub(crate) fn sightword(args: &[&str]) -> Ran {
     sightword_in(&env::temp_dir(), args)
 }
 
