@@ -9,4 +9,5 @@ mod ingest;
 mod kill;
 mod query;
 mod recall;
+mod rerank;
 mod tidy;

@@ -60,6 +60,7 @@ use std::{
 pub use check::{Check, CheckStatus};
 pub use error::CollectionError;
 pub use export::Exported;
+pub(crate) use features::{Encoded, encode};
 pub use info::{Bucket, Info, RootInfo};
 pub use layout::FOLDER;
 pub use reply::{
