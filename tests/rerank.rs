@@ -1,4 +1,6 @@
 //! Stored features survive a kill at any moment.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![allow(clippy::print_stdout, reason = "the child tells its parent how far it is")]
 
 use std::env;
 use std::io::{BufRead, BufReader};
@@ -65,8 +67,10 @@ fn features_that_were_committed_survive_a_kill_at_any_moment() {
     println!("SIGHTWORD_TEST_SEED={seed}");
     let mut random = Random(seed);
     let folder = tempfile::tempdir().unwrap();
+    let mut most = 0;
     for _ in 0..KILLS {
         let committed = killed_run(folder.path(), &mut random);
+        most = most.max(committed);
         let cache = FeatureCache::open(folder.path(), &Fake).unwrap();
         let kept = cache.len();
         assert!(kept >= committed as usize, "{kept} of {committed} are there");
@@ -75,6 +79,7 @@ fn features_that_were_committed_survive_a_kill_at_any_moment() {
         assert_eq!(whole.len(), kept, "a key without its value");
         assert!(whole.iter().all(|(number, found)| *found == features(*number)));
     }
+    assert!(most > COMMIT_EVERY, "every child was killed before it had stored anything");
 }
 
 /// The child: goes on where the last one was killed, and says how much is committed.

@@ -41,6 +41,7 @@ pub(crate) struct Model {
 pub(crate) struct Second {
     /// A re-ranker folder instead of the re-ranker inside the program
     #[arg(
+        id = "reranker",
         long = "reranker",
         value_name = "DIR",
         env = "SIGHTWORD_RERANKER",

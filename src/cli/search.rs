@@ -60,8 +60,8 @@ pub(crate) struct Search {
     #[arg(long, value_enum, default_value_t, value_name = "BY")]
     sort: By,
 
-    /// Look again at the first N hits, words and picture together; 0: no [default: 50 with --reranker
-    /// or where `index --rerank-features` was run, else 0]
+    /// Look again at the first N hits, words and picture together [default: 50 with --reranker or
+    /// after index --rerank-features, else 0]
     #[arg(long, value_name = "N")]
     rerank: Option<usize>,
 
