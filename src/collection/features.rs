@@ -1,6 +1,5 @@
 //! What the re-ranker keeps of pictures: made with their vectors, or later from the files.
 
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use sightword_index::SparseVector;
@@ -70,8 +69,9 @@ impl Collection {
     ) -> Result<Option<Features>, RerankError> {
         let side = self.encoder.config().image.size;
         let decode = DecodeOptions { target: side, ..decode };
-        let readable = self.paths(record).into_iter().filter_map(|path| read(&path, &decode).ok());
-        let Some(picture) = readable.into_iter().find(|picture| picture.id == record.id) else {
+        let mut readable =
+            self.paths(record).into_iter().filter_map(|path| read(&path, &decode).ok());
+        let Some(picture) = readable.find(|picture| picture.id == record.id) else {
             return Ok(None);
         };
         let encoded = encode(&self.encoder, Some(reranker), &[shrink(picture, side)])?.pop();
@@ -105,8 +105,7 @@ impl Collection {
             |record: Record| (record.id, self.make_features(&record, reranker, options.decode));
         let mut flow = ControlFlow::Continue(());
         let mut outcome = Ok(());
-        let jobs: NonZeroUsize = options.jobs;
-        parallel_map(missing.into_iter(), jobs, make, |(id, features)| {
+        parallel_map(missing.into_iter(), options.jobs, make, |(id, features)| {
             outcome = features.map_err(CollectionError::from).and_then(|made| fill.add(id, made));
             flow = progress(fill.progress);
             if outcome.is_err() { ControlFlow::Break(()) } else { flow }

@@ -99,11 +99,16 @@ fn summary(reranker: &dyn Reranker, looks: &[Look], warnings: &mut Vec<String>) 
             Look::Scored { .. } => None,
         })
         .collect();
-    if let Some(first) = unreadable.first() {
-        let (number, first) = (unreadable.len(), first.display());
-        warnings.push(format!(
-            "{number} of the hits cannot be read now and keep their rank: {first} …"
-        ));
+    match unreadable[..] {
+        [] => {}
+        [one] => {
+            warnings.push(format!("{} cannot be read now: it keeps its rank", one.display()));
+        }
+        [first, ..] => warnings.push(format!(
+            "{} pictures cannot be read now, {} among them: they keep their ranks",
+            unreadable.len(),
+            first.display()
+        )),
     }
     let is_stored = |look: &&Look| matches!(look, Look::Scored { stored: true, .. });
     Reranked {

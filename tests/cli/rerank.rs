@@ -164,7 +164,7 @@ fn a_photo_that_cannot_be_read_keeps_its_rank() {
     let second = before[1]["path"]["text"].as_str().expect("a path");
     fs::remove_file(photos.join(second)).unwrap();
     let ran = search(&photos, &["--rerank", "9"]);
-    assert!(ran.err.contains(second) && ran.err.contains("keep their rank"), "{}", ran.err);
+    assert!(ran.err.contains(second) && ran.err.contains("keeps its rank"), "{}", ran.err);
     let (begin, after) = told(&ran);
     assert_eq!((&after[1]["id"], &begin["reranker"]["unreadable"]), (&before[1]["id"], &1.into()));
     assert!(after[1]["stages"]["rerank"].is_null(), "{}", after[1]);
