@@ -6,4 +6,5 @@ pub mod eval;
 pub mod evidence;
 pub mod ingest;
 pub mod query;
+pub mod rerank;
 pub mod train;

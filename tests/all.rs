@@ -9,5 +9,6 @@ mod ingest;
 mod kill;
 mod query;
 mod recall;
+mod rerank;
 mod tidy;
 mod train;

@@ -2,6 +2,8 @@
 
 mod forms;
 mod index;
+mod rerank;
+pub(crate) mod reranker;
 pub(crate) mod support;
 
 use std::fs;

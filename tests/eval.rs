@@ -12,6 +12,7 @@ use sightword::ingest::{DecodeOptions, read};
 use sightword::query::{ParsedQuery, QueryMode, compile};
 use sightword_index::SparseVector;
 
+use crate::cli::reranker::{self, Sizes};
 use crate::cli::support::{Ran, sightword};
 
 fn fixture(name: &str) -> PathBuf {
@@ -160,6 +161,24 @@ fn recall_is_that_of_a_plain_loop_over_all_photos() {
     assert!(ranks.contains(&None), "one caption is about something else");
     let middle = f64::from(u32::try_from(sorted[8] + sorted[9]).unwrap()) / 2.0;
     assert!((found.median_rank - middle).abs() < 1e-9);
+}
+
+#[test]
+fn a_second_look_changes_the_order_of_the_first_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = Sizes { width: 16, heads: 2, layers: 1, intermediate: 32 };
+    reranker::write(folder.path(), &Encoder::embedded().unwrap(), &sizes);
+    let by = ["--reranker", text(folder.path()), "--rerank", "5"];
+    let found = json_of(&eval(&[&["--json"], &by[..]].concat()));
+    let second = &found["second_look"];
+    assert_eq!((&second["name"], &second["depth"]), (&"random".into(), &5.into()));
+    for figure in ["r5", "r10"] {
+        assert_eq!(second["t2i"][figure], found["t2i"][figure], "{found}");
+    }
+    assert_ne!(second["t2i"]["r1"], found["t2i"]["r1"]);
+    assert!(found["intervals"]["second_look.t2i.r1"].is_array());
+    let told = eval(&by).out;
+    assert!(told.contains("\n  re-ranked ") && told.contains("the first 5 by random "), "{told}");
 }
 
 #[test]

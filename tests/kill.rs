@@ -149,10 +149,10 @@ fn check(root: &Path, encoder: &Arc<Encoder>, committed: u64) -> u64 {
 }
 
 /// Numbers from a seed (xorshift).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.max(1);
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

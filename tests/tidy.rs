@@ -11,7 +11,7 @@ use source::{Source, files, read, root, sources};
 const LAYERS: &[&[&str]] = &[
     &["ingest"],
     &["encode", "evidence"],
-    &["query"],
+    &["query", "rerank"],
     &["collection"],
     &["eval"],
     &["train"],

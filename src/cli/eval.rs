@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
+use sightword::collection::Rerank;
 use sightword::encode::Encoder;
 use sightword::eval::{Comparison, Dataset, EvalOptions, Report, Stage, evaluate};
 
@@ -15,7 +16,7 @@ use super::console::Console;
 use super::figures;
 use super::format::counted;
 use super::json;
-use super::place::Model;
+use super::place::{Model, Second};
 use super::progress::Bar;
 
 /// Measure the search on a dataset with captions or labels
@@ -58,6 +59,13 @@ pub(crate) struct Eval {
     /// Write a page of the queries that fail, with pictures and words
     #[arg(long, value_name = "FILE")]
     failures: Option<PathBuf>,
+
+    /// Also look again at the first N photos of each caption, with a re-ranker
+    #[arg(long, value_name = "N")]
+    rerank: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    second: Second,
 
     /// Threads [default: one a core]
     #[arg(short, long, value_name = "N")]
@@ -107,7 +115,10 @@ pub(crate) fn run(args: &Eval, model: &Model, console: &mut Console) -> anyhow::
     let dataset = Dataset::open(&args.dataset, args.split.as_deref())?;
     let encoder = model.load()?;
     let other = args.against.as_deref().map(Model::open).transpose()?;
-    let options = args.options();
+    let mut options = args.options();
+    if let Some(depth) = args.rerank {
+        options.rerank = Some(Rerank { reranker: args.second.load(&encoder)?, depth });
+    }
     let report = measure(&encoder, &dataset, &options, console)?;
     if report.unreadable > 0 {
         let photos = counted(report.unreadable as u64, "photo", "photos");
@@ -148,14 +159,19 @@ fn measure(
 ) -> anyhow::Result<Report> {
     let bar = Bar::new(console);
     let report = evaluate(encoder, dataset, options, |stage, done, all| {
-        let name = if stage == Stage::Photos { "photos" } else { "captions" };
+        let name = match stage {
+            Stage::Photos => "photos",
+            Stage::SecondLook => "re-rank",
+            _ => "captions",
+        };
         bar.count(name, Some("img"), done as u64, all as u64);
     });
     bar.clear();
     Ok(report?)
 }
 
-/// Measures another model in the same way; files are written of the first one only.
+/// Measures another model in the same way; files are written of the first one only, and its re-ranker
+/// fits no other.
 fn compare(
     report: &Report,
     other: &Encoder,
@@ -163,7 +179,7 @@ fn compare(
     mut options: EvalOptions,
     console: &Console,
 ) -> anyhow::Result<Comparison> {
-    (options.trec, options.failures) = (None, None);
+    (options.trec, options.failures, options.rerank) = (None, None, None);
     let other = measure(other, dataset, &options, console)
         .with_context(|| format!("cannot measure the model {}", other.name()))?;
     Ok(report.against(&other))

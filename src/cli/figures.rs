@@ -2,7 +2,7 @@
 
 use sightword::eval::{
     ClassFigures, Classes, Comparison, Interpretability, Negation, NoAnswer, Overused, Recall,
-    Report,
+    Report, SecondLook,
 };
 
 use super::format::{count, counted};
@@ -60,7 +60,12 @@ fn figure(report: &Report, path: &str, value: f64) -> String {
 }
 
 fn both_ways(report: &Report) -> Vec<String> {
-    let ways = [("text → image", "t2i", report.t2i), ("image → text", "i2t", report.i2t)];
+    let second = report.second_look.as_ref();
+    let ways = [
+        ("text → image", "t2i", report.t2i),
+        ("  re-ranked", "second_look.t2i", second.map(|second| second.t2i)),
+        ("image → text", "i2t", report.i2t),
+    ];
     let rows: Vec<String> = ways
         .into_iter()
         .filter_map(|(name, path, recall)| Some(recall_row(report, name, path, recall?)))
@@ -70,7 +75,13 @@ fn both_ways(report: &Report) -> Vec<String> {
     }
     let names = ["R@1 = Success@1", "R@5", "R@10", "median rank", "RR@10"];
     let names: String = names.iter().map(|name| format!("{name:<22}")).collect();
-    [vec![row("", names.trim_end())], rows].concat()
+    let by = second.map(by_whom).into_iter().collect();
+    [vec![row("", names.trim_end())], rows, by].concat()
+}
+
+fn by_whom(second: &SecondLook) -> String {
+    let SecondLook { name, hash, depth, .. } = second;
+    row("re-ranked", &format!("the first {depth} by {name} {hash:.12}"))
 }
 
 fn recall_row(report: &Report, name: &str, path: &str, recall: Recall) -> String {

@@ -8,12 +8,13 @@ use sightword::collection::{Hit, SearchReply, SearchRequest, Term};
 use super::console::Console;
 use super::explain;
 use super::format;
-use super::json::{self, Begin, End, JsonPath, Match, Message, QueryToken};
+use super::json::{self, Begin, End, JsonPath, Match, Message, QueryToken, RerankerLine};
 
 /// How hits are printed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
-    /// For people: rank, score, coverage, path, heaviest words.
+    /// For people: rank, after a second look its score and the rank before, score, coverage, path,
+    /// heaviest words.
     Rows {
         /// Whether the whole sum follows each row.
         explain: bool,
@@ -54,7 +55,7 @@ pub(crate) fn print(
         Form::Rows { explain } => print_rows(&reply.hits, explain, console),
         Form::Paths { end } => print_paths(&reply.hits, end, console),
         Form::Json => print_json(reply, header, console),
-        Form::Trec => print_trec(&reply.hits, console),
+        Form::Trec => print_trec(reply, console),
     }
 }
 
@@ -62,14 +63,16 @@ fn print_rows(hits: &[Hit], explain: bool, console: &mut Console) -> anyhow::Res
     let paths: Vec<Vec<u8>> = hits.iter().map(|hit| shown_path(hit, console)).collect();
     let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
     let rank_width = widest(&mut hits.iter().map(|hit| hit.rank.to_string().len())).max(2);
-    let score_width = widest(&mut hits.iter().map(|hit| format!("{:.2}", hit.score.shown).len()));
+    let scores: Vec<String> = hits.iter().map(|hit| format!("{:.2}", hit.score.shown)).collect();
+    let score_width = widest(&mut scores.iter().map(String::len));
+    let seconds: Vec<String> = hits.iter().map(second_look).collect();
+    let second_width = widest(&mut seconds.iter().map(String::len));
     let path_width = widest(&mut paths.iter().map(|path| width(path)));
-    for (hit, path) in hits.iter().zip(&paths) {
-        let score = format!("{:>score_width$.2}", hit.score.shown);
+    for (((hit, path), score), second) in hits.iter().zip(&paths).zip(&scores).zip(&seconds) {
         let numbers = format!(
-            "{:>rank_width$}  {}  {:>4}  ",
+            "{:>rank_width$}  {second:>second_width$}{}  {:>4}  ",
             hit.rank,
-            console.paint(STRONG, score),
+            console.paint(STRONG, format_args!("{score:>score_width$}")),
             format::percent(hit.coverage.into())
         );
         let words = heaviest(&hit.terms, console);
@@ -83,6 +86,14 @@ fn print_rows(hits: &[Hit], explain: bool, console: &mut Console) -> anyhow::Res
         }
     }
     Ok(())
+}
+
+/// `6.21  (3)  `: the score that ordered a hit, and its rank before; nothing without a second look.
+fn second_look(hit: &Hit) -> String {
+    match hit.rerank_score {
+        Some(score) => format!("{score:.2}  ({})  ", hit.first_rank),
+        None => String::new(),
+    }
 }
 
 /// Characters, near enough to columns for aligning names.
@@ -119,10 +130,15 @@ fn print_paths(hits: &[Hit], end: u8, console: &mut Console) -> anyhow::Result<(
     Ok(())
 }
 
-/// Whole-number scores: they order exactly as the ranks do, ties included.
-fn print_trec(hits: &[Hit], console: &mut Console) -> anyhow::Result<()> {
-    for hit in hits {
-        writeln!(console.out(), "1 Q0 {} {} {} sightword", hit.id, hit.rank, hit.score.whole)?;
+/// Whole-number scores: they order exactly as the ranks do, ties included. After a second look, in
+/// which two scales meet, the score is the number of hits that do not come before.
+fn print_trec(reply: &SearchReply, console: &mut Console) -> anyhow::Result<()> {
+    for hit in &reply.hits {
+        let score = match &reply.reranked {
+            Some(_) => (reply.matched + 1).saturating_sub(hit.rank),
+            None => hit.score.whole.into(),
+        };
+        writeln!(console.out(), "1 Q0 {} {} {score} sightword", hit.id, hit.rank)?;
     }
     Ok(())
 }
@@ -140,6 +156,7 @@ fn print_json(
         exclude: &reply.query.excluded,
         index: shown(header.index),
         model: header.model,
+        reranker: reply.reranked.as_ref().map(RerankerLine::from),
     };
     Message::Begin(begin).write(console.out())?;
     for hit in &reply.hits {

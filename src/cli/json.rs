@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
-use sightword::collection::{Hit, Patch, ShownToken, Term, Verdict};
+use sightword::collection::{Hit, Patch, Reranked, ShownToken, Term, Verdict};
 
 use super::console::raw_bytes;
 use super::format;
@@ -102,6 +102,27 @@ pub(crate) struct Begin<'a> {
     pub(crate) exclude: &'a [String],
     pub(crate) index: JsonPath,
     pub(crate) model: &'a str,
+    /// Who looked again at the first hits.
+    pub(crate) reranker: Option<RerankerLine<'a>>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct RerankerLine<'a> {
+    name: &'a str,
+    hash: &'a str,
+    /// Hits looked at.
+    depth: usize,
+    /// Of those, the ones whose features were stored.
+    stored: usize,
+    /// Of those, the ones that could not be read and kept their rank.
+    unreadable: usize,
+}
+
+impl<'a> From<&'a Reranked> for RerankerLine<'a> {
+    fn from(reranked: &'a Reranked) -> Self {
+        let Reranked { name, hash, depth, stored, unreadable, .. } = reranked;
+        Self { name, hash, depth: *depth, stored: *stored, unreadable: *unreadable }
+    }
 }
 
 #[derive(Serialize)]
@@ -179,8 +200,10 @@ impl Match {
             score: hit.score.shown,
             coverage: format::four_digits(hit.coverage.into()),
             stages: Stages {
-                sparse: Stage { rank: hit.rank, score: hit.score.shown },
-                rerank: None,
+                sparse: Stage { rank: hit.first_rank, score: hit.score.shown },
+                rerank: hit
+                    .rerank_score
+                    .map(|score| Stage { rank: hit.rank, score: format::four_digits(score) }),
             },
             terms: hit.terms.iter().map(TermRow::from).collect(),
         }
@@ -231,6 +254,7 @@ pub(crate) struct Summary {
     pub(crate) restored: u64,
     pub(crate) pruned: u64,
     pub(crate) unchanged: u64,
+    pub(crate) features: u64,
     pub(crate) skipped: usize,
     pub(crate) interrupted: bool,
     pub(crate) elapsed: Elapsed,

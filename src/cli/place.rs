@@ -1,12 +1,13 @@
-//! Which collection and which model a verb works on.
+//! Which collection, which model and which re-ranker a verb works with.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use sightword::collection::Collection;
 use sightword::encode::Encoder;
+use sightword::rerank::{Fusion, Reranker};
 
 /// Where the collection is.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +34,50 @@ pub(crate) struct Model {
         hide_short_help = true
     )]
     folder: Option<PathBuf>,
+}
+
+/// Which re-ranker to use.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Second {
+    /// A re-ranker folder instead of the re-ranker inside the program
+    #[arg(
+        id = "reranker",
+        long = "reranker",
+        value_name = "DIR",
+        env = "SIGHTWORD_RERANKER",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    folder: Option<PathBuf>,
+}
+
+impl Second {
+    /// Whether one was named.
+    pub(crate) fn is_named(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// The re-ranker named, else the one inside the program; none if there is neither.
+    pub(crate) fn find(&self, encoder: &Encoder) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
+        let found = match &self.folder {
+            Some(folder) => Some(
+                Fusion::open(folder, encoder)
+                    .with_context(|| format!("cannot use the re-ranker in {}", folder.display()))?,
+            ),
+            // One that was made for the model inside the program is of no use to another.
+            None if encoder.is_embedded() => Fusion::embedded(encoder)
+                .context("the re-ranker inside the program does not fit")?,
+            None => None,
+        };
+        Ok(found.map(|found| Arc::new(found) as Arc<dyn Reranker>))
+    }
+
+    /// As [`Second::find`], where there must be one.
+    pub(crate) fn load(&self, encoder: &Encoder) -> anyhow::Result<Arc<dyn Reranker>> {
+        let missing =
+            || anyhow!("no re-ranker for the model {}\n  try: --reranker DIR", encoder.name());
+        self.find(encoder)?.ok_or_else(missing)
+    }
 }
 
 impl Model {

@@ -27,7 +27,7 @@ impl Bar {
 
     /// Shows where the work stands.
     pub(crate) fn update(&self, progress: &Progress) {
-        let unit = (progress.phase == Phase::Encode).then_some("img");
+        let unit = matches!(progress.phase, Phase::Encode | Phase::Features).then_some("img");
         self.count(name(progress.phase), unit, progress.done, progress.total);
     }
 
@@ -61,6 +61,7 @@ fn name(phase: Phase) -> &'static str {
     match phase {
         Phase::Scan => "scan",
         Phase::Merge => "merge",
+        Phase::Features => "features",
         _ => "encode",
     }
 }

@@ -24,7 +24,10 @@ use super::{
     tally::{Event, Tally},
     writer::Writer,
 };
-use crate::ingest::{ContentId, DecodeOptions};
+use crate::{
+    ingest::{ContentId, DecodeOptions},
+    rerank::FeatureWriter,
+};
 
 /// Rewriting a known picture costs little and is soon done again: so many are worth one new one.
 const REWRITES_PER_NEW: usize = 32;
@@ -39,6 +42,8 @@ pub(crate) struct Run<'a> {
     vanished: HashMap<ContentId, Vec<FileKey>>,
     skipped: SkipList,
     writer: Writer<'a>,
+    /// Where features of new pictures go.
+    features: Option<FeatureWriter>,
     /// New contents that are not committed yet.
     fresh: HashMap<ContentId, Fresh>,
     /// Contents whose document has to be written.
@@ -75,6 +80,7 @@ impl<'a> Run<'a> {
             vanished,
             skipped,
             writer: Writer::new(collection),
+            features: None,
             fresh: HashMap::new(),
             dirty: BTreeSet::new(),
             waiting: HashMap::new(),
@@ -88,6 +94,11 @@ impl<'a> Run<'a> {
             run.skip(&key, reason);
         }
         run
+    }
+
+    /// Stores features of new pictures, too.
+    pub(crate) fn store_features(&mut self, writer: FeatureWriter) {
+        self.features = Some(writer);
     }
 
     pub(crate) fn is_interrupted(&self) -> bool {
@@ -207,6 +218,9 @@ impl<'a> Run<'a> {
         for &id in &dirty {
             self.write(id)?;
         }
+        // Before the pictures: whatever is in the index then has its features.
+        let features = self.features.as_mut().map_or(Ok(()), FeatureWriter::commit);
+        features.map_err(|error| self.collection.blame().features(error))?;
         self.writer.commit()?;
         let layout = &self.collection.layout;
         let saved = self.skipped.save(layout, &self.decode);
@@ -219,7 +233,13 @@ impl<'a> Run<'a> {
         let Some(entry) = self.ledger.get(id) else { return Ok(()) };
         let (files, gone) = (entry.files.clone(), entry.gone);
         let (facts, vector, is_new) = match self.fresh.remove(&id) {
-            Some(fresh) => (fresh.facts, fresh.vector, true),
+            Some(fresh) => {
+                if let (Some(writer), Some(features)) = (&mut self.features, &fresh.features) {
+                    let put = writer.put(id, features);
+                    put.map_err(|error| self.collection.blame().features(error))?;
+                }
+                (fresh.facts, fresh.vector, true)
+            }
             None => {
                 let (facts, vector) = self.writer.stored(id)?;
                 (facts, vector, false)

@@ -16,6 +16,7 @@ use crate::{
     encode::EncodeError,
     ingest::{ContentId, ReadError},
     query::CompileError,
+    rerank::{CacheError, RerankError},
 };
 
 /// Why a collection cannot do what it was asked to do.
@@ -198,6 +199,18 @@ pub enum CollectionError {
     /// The encoder failed.
     #[error("cannot encode")]
     Encode(#[from] EncodeError),
+    /// The re-ranker failed.
+    #[error("cannot re-rank")]
+    Rerank(#[from] RerankError),
+    /// What was asked is nothing that a re-ranker can order.
+    #[error("cannot re-rank: {why}\n  try: the same without --rerank")]
+    CannotRerank {
+        /// Why not.
+        why: &'static str,
+    },
+    /// A file of stored features is damaged.
+    #[error(transparent)]
+    Features(#[from] CacheError),
 }
 
 fn list(ids: &[ContentId]) -> String {
@@ -238,6 +251,13 @@ impl Blame<'_> {
             return CollectionError::DiskFull { dir: self.dir.into(), why: source.to_string() };
         }
         CollectionError::Io { verb, path: path.into(), source }
+    }
+
+    pub(crate) fn features(&self, error: CacheError) -> CollectionError {
+        match error {
+            CacheError::Io { verb, path, source } => self.io(verb, &path, source),
+            other => other.into(),
+        }
     }
 
     pub(crate) fn engine(&self, error: TantivyError) -> CollectionError {

@@ -12,10 +12,15 @@ use std::{
 
 use sightword_index::SparseVector;
 
-use super::{plan::Candidate, schema::StoredFacts};
+use super::{
+    features::{Encoded, encode},
+    plan::Candidate,
+    schema::StoredFacts,
+};
 use crate::{
     encode::Encoder,
     ingest::{ContentId, DecodeError, DecodeOptions, Format, Picture, Pixels, decode, resize},
+    rerank::{Features, Reranker},
 };
 
 /// Pictures encoded together. More would hardly be faster and would keep more pixels in memory.
@@ -48,6 +53,7 @@ pub(crate) struct Fresh {
     pub(crate) id: ContentId,
     pub(crate) facts: StoredFacts,
     pub(crate) vector: SparseVector,
+    pub(crate) features: Option<Features>,
 }
 
 /// Looks into files.
@@ -55,6 +61,8 @@ pub(crate) struct Examiner<'a> {
     roots: &'a [PathBuf],
     /// `None`: only hash, as a dry run does.
     encoder: Option<&'a Encoder>,
+    /// Whose features are made.
+    reranker: Option<&'a dyn Reranker>,
     options: DecodeOptions,
     /// Contents that are in the index or that a thread has in hand.
     claimed: Mutex<HashSet<ContentId>>,
@@ -67,9 +75,17 @@ impl<'a> Examiner<'a> {
         roots: &'a [PathBuf],
         known: HashSet<ContentId>,
         encoder: Option<&'a Encoder>,
+        reranker: Option<&'a dyn Reranker>,
         options: DecodeOptions,
     ) -> Self {
-        Self { roots, encoder, options, claimed: Mutex::new(known), large: Mutex::new(()) }
+        Self {
+            roots,
+            encoder,
+            reranker,
+            options,
+            claimed: Mutex::new(known),
+            large: Mutex::new(()),
+        }
     }
 
     /// Looks into a few files.
@@ -130,30 +146,36 @@ impl<'a> Examiner<'a> {
         let Some(encoder) = self.encoder else { return Vec::new() };
         let (candidates, read): (Vec<_>, Vec<_>) = pictures.into_iter().unzip();
         let (pictures, sizes): (Vec<_>, Vec<_>) = read.into_iter().unzip();
-        let vectors = match encoder.encode_images(&pictures) {
-            Ok(vectors) => vectors.into_iter().map(Ok).collect(),
+        let encoded = match encode(encoder, self.reranker, &pictures) {
+            Ok(encoded) => encoded.into_iter().map(Ok).collect(),
             // One by one, so that the reason stands with the right file.
-            Err(_) => {
-                pictures.iter().map(|picture| encode_one(encoder, picture)).collect::<Vec<_>>()
-            }
+            Err(_) => pictures
+                .iter()
+                .map(|picture| encode_one(encoder, self.reranker, picture))
+                .collect::<Vec<_>>(),
         };
         let finding =
-            |((picture, bytes), vector): ((&Picture, u64), Result<_, String>)| match vector {
-                Ok(vector) => {
+            |((picture, bytes), encoded): ((&Picture, u64), Result<Encoded, String>)| match encoded
+            {
+                Ok((vector, features)) => {
                     let facts = StoredFacts::new(&picture.facts, bytes);
-                    Finding::New(Box::new(Fresh { id: picture.id, facts, vector }))
+                    Finding::New(Box::new(Fresh { id: picture.id, facts, vector, features }))
                 }
                 Err(reason) => Finding::Bad { id: Some(picture.id), reason },
             };
-        let findings = pictures.iter().zip(sizes).zip(vectors).map(finding);
+        let findings = pictures.iter().zip(sizes).zip(encoded).map(finding);
         candidates.into_iter().zip(findings).collect()
     }
 }
 
-fn encode_one(encoder: &Encoder, picture: &Picture) -> Result<SparseVector, String> {
-    let vectors = encoder.encode_images(std::slice::from_ref(picture));
-    let vector = vectors.map_err(|error| error.to_string())?.pop();
-    vector.ok_or_else(|| "the model gave no vector".to_owned())
+fn encode_one(
+    encoder: &Encoder,
+    reranker: Option<&dyn Reranker>,
+    picture: &Picture,
+) -> Result<Encoded, String> {
+    let encoded = encode(encoder, reranker, std::slice::from_ref(picture));
+    let encoded = encoded.map_err(|error| error.to_string())?.pop();
+    encoded.ok_or_else(|| "the model gave no vector".to_owned())
 }
 
 /// The picture with its pixels at the model's input size, which the encoder then takes as they are:

@@ -52,6 +52,8 @@ impl Collection {
             score,
             coverage,
             rank: rank.unwrap_or(0),
+            first_rank: rank.unwrap_or(0),
+            rerank_score: None,
             terms,
         };
         Ok(Explanation {

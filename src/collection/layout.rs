@@ -19,6 +19,8 @@ pub(crate) const INDEX: &str = "index";
 pub(crate) const MANIFEST: &str = "collection.json";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const SKIPPED: &str = "skipped.jsonl";
+/// The folder of what re-rankers keep of pictures.
+const FEATURES: &str = "features";
 
 const README: &str = "README.md";
 const README_TEXT: &str = "\
@@ -67,6 +69,10 @@ impl Layout {
         self.dir.join(SKIPPED)
     }
 
+    pub(crate) fn features(&self) -> PathBuf {
+        self.dir.join(FEATURES)
+    }
+
     /// Makes the folder if need be, and marks it as ours.
     ///
     /// A folder that holds anything which is not ours is refused: nothing of the user's may ever
@@ -109,12 +115,13 @@ impl Layout {
         self.manifest().is_file() || (self.is_ours() && self.index().is_dir())
     }
 
-    /// Removes the engine's files and the manifest, the manifest first: what is left after a kill
+    /// Removes the engine's files, features and the manifest, the manifest first: what is left after a kill
     /// is an index that was begun, not one that is damaged.
     pub(crate) fn clear(&self) -> io::Result<()> {
         for file in [self.manifest(), self.skipped()] {
             ignore_missing(fs::remove_file(file))?;
         }
+        ignore_missing(fs::remove_dir_all(self.features()))?;
         ignore_missing(fs::remove_dir_all(self.index()))
     }
 }

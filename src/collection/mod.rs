@@ -14,6 +14,7 @@
 //! | `refresh.rs`, `apply.rs`, `writer.rs` | how does the index become true again? |
 //! | `tally.rs`, `report.rs`, `skipped.rs` | what happened to which file? |
 //! | `filter.rs`, `search.rs`, `verdict.rs` | which pictures match? |
+//! | `rerank.rs`, `features.rs` | which of the first look best, and what is kept to tell? |
 //! | `terms.rs`, `rounding.rs`, `explain.rs`, `lookup.rs` | why does this picture match, or not? |
 //! | `info.rs`, `check.rs`, `export.rs` | what is in the index, is it whole, how does it get out? |
 //!
@@ -27,6 +28,7 @@ mod error;
 mod examine;
 mod explain;
 mod export;
+mod features;
 mod files;
 mod filter;
 mod info;
@@ -39,6 +41,7 @@ mod plan;
 mod refresh;
 mod reply;
 mod report;
+mod rerank;
 mod rounding;
 mod schema;
 mod search;
@@ -57,12 +60,13 @@ use std::{
 pub use check::{Check, CheckStatus};
 pub use error::CollectionError;
 pub use export::Exported;
+pub(crate) use features::{Encoded, encode};
 pub use info::{Bucket, Info, RootInfo};
 pub use layout::FOLDER;
 pub(crate) use layout::write_atomically;
 pub use reply::{
-    Explanation, Hit, Like, Patch, PictureRef, PictureToken, PictureTokens, Score, SearchReply,
-    SearchRequest, ShownQuery, ShownToken, Sort, Term, Verdict,
+    Explanation, Hit, Like, Patch, PictureRef, PictureToken, PictureTokens, Rerank, Reranked,
+    Score, SearchReply, SearchRequest, ShownQuery, ShownToken, Sort, Term, Verdict,
 };
 pub use report::{Change, Phase, Progress, RefreshOptions, RefreshReport};
 pub use skipped::Skipped;

@@ -19,7 +19,10 @@ use super::{
     report::{Phase, Progress, RefreshOptions, RefreshReport},
     skipped::SkipList,
 };
-use crate::ingest::{DecodeOptions, Walk, WalkError, WalkOptions, parallel_map, walk};
+use crate::{
+    ingest::{DecodeOptions, Walk, WalkError, WalkOptions, parallel_map, walk},
+    rerank::Reranker,
+};
 
 /// Called now and then; a break stops the run.
 pub(crate) type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
@@ -55,6 +58,12 @@ impl Collection {
         if !options.dry_run {
             self.reload()?;
         }
+        if let Some(reranker) = wanted_features(options)
+            && !report.interrupted
+        {
+            let (features, flow) = self.fill_features(reranker, options, progress)?;
+            (report.features, report.interrupted) = (features, flow.is_break());
+        }
         report.notices.extend(lock.and_then(|lock| lock.notice.clone()));
         report.elapsed = started.elapsed();
         Ok(report)
@@ -76,8 +85,12 @@ impl Collection {
         skipped.keep_only(&found(&walks));
         let (plan, candidates) = plan(&ledger, walks, &skipped);
         let encoder = (!options.dry_run).then_some(&*self.encoder);
-        let examiner = Examiner::new(&self.roots, ledger.ids(), encoder, decode);
+        let reranker = wanted_features(options);
+        let examiner = Examiner::new(&self.roots, ledger.ids(), encoder, reranker, decode);
         let mut run = Run::new(self, options, decode, ledger, plan, skipped, candidates.len());
+        if let Some(reranker) = reranker {
+            run.store_features(self.feature_writer(reranker)?);
+        }
         run.report_progress(Phase::Scan, progress);
         let chunks = chunks(candidates, options.jobs);
         let examine = |chunk| examiner.examine(chunk);
@@ -121,6 +134,11 @@ impl Collection {
         }
         Ok(())
     }
+}
+
+/// Whose features are stored in this run.
+fn wanted_features(options: &RefreshOptions) -> Option<&dyn Reranker> {
+    options.features_for.as_deref().filter(|_| !options.dry_run)
 }
 
 fn found(walks: &[Walk]) -> HashSet<FileKey> {

@@ -1,12 +1,13 @@
 //! What a search is asked, and what it answers.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use sightword_index::TokenId;
 
 use crate::{
     ingest::ContentId,
     query::{ParsedQuery, QueryMode},
+    rerank::Reranker,
 };
 
 /// A picture, named by the user.
@@ -53,6 +54,17 @@ pub struct SearchRequest {
     pub all: bool,
     /// The order of hits.
     pub sort: Sort,
+    /// A second look at the first hits: at words only, and in no order but [`Sort::Score`].
+    pub rerank: Option<Rerank>,
+}
+
+/// A second look.
+#[derive(Debug, Clone)]
+pub struct Rerank {
+    /// Who looks.
+    pub reranker: Arc<dyn Reranker>,
+    /// At how many of the first hits.
+    pub depth: NonZeroUsize,
 }
 
 impl SearchRequest {
@@ -90,10 +102,28 @@ pub struct SearchReply {
     pub query: ShownQuery,
     /// The coverage from which a picture is a hit.
     pub threshold: f32,
+    /// The second look, if there was one.
+    pub reranked: Option<Reranked>,
     /// What the user should know, such as words that the model does not know.
     pub warnings: Vec<String>,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+/// A second look at the first hits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reranked {
+    /// The re-ranker's name.
+    pub name: String,
+    /// Its hash, 64 hex digits.
+    pub hash: String,
+    /// How many hits it looked at.
+    pub depth: usize,
+    /// Of how many of them the features were stored; those of the others were made.
+    pub stored: usize,
+    /// How many could not be read and kept their rank.
+    pub unreadable: usize,
 }
 
 /// A query as it was understood.
@@ -130,6 +160,11 @@ pub struct Hit {
     pub coverage: f32,
     /// Its place in the order asked for, from 1.
     pub rank: u64,
+    /// Its place before the second look, from 1; without one, the same as `rank`.
+    pub first_rank: u64,
+    /// What the second look ordered it by: its own score and [`score`](Hit::score) together
+    /// ([`Blend`](crate::rerank::Blend)). `None` if it was not looked at again.
+    pub rerank_score: Option<f64>,
     /// What makes the score, heaviest first. The products are its parts: they add up to it.
     pub terms: Vec<Term>,
 }

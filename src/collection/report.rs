@@ -1,9 +1,9 @@
 //! What a refresh is told, and what it tells.
 
-use std::{fmt, num::NonZeroUsize, path::PathBuf, thread, time::Duration};
+use std::{fmt, num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use super::skipped::Skipped;
-use crate::ingest::DecodeOptions;
+use crate::{ingest::DecodeOptions, rerank::Reranker};
 
 /// How [`Collection::refresh`](super::Collection::refresh) works.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct RefreshOptions {
     pub commit_every: usize,
     /// Seconds after which what is new is committed. Default: 10.
     pub commit_seconds: u64,
+    /// The re-ranker whose features of every picture are stored. Default: none.
+    pub features_for: Option<Arc<dyn Reranker>>,
 }
 
 impl Default for RefreshOptions {
@@ -35,6 +37,7 @@ impl Default for RefreshOptions {
             decode: DecodeOptions::default(),
             commit_every: 256,
             commit_seconds: 10,
+            features_for: None,
         }
     }
 }
@@ -49,6 +52,8 @@ pub enum Phase {
     Encode,
     /// Merging the index's segments.
     Merge,
+    /// Making features of pictures that were indexed without.
+    Features,
 }
 
 /// How far a refresh is.
@@ -122,6 +127,8 @@ pub struct RefreshReport {
     pub unchanged: u64,
     /// Pictures that went through the model.
     pub encoded: u64,
+    /// Pictures that were indexed without features, and have some now.
+    pub features: u64,
     /// Files and folders that were left out, by path; those of earlier runs included.
     pub skipped: Vec<Skipped>,
     /// Whether the run was stopped before its end. What was done is committed.

@@ -10,6 +10,7 @@ use super::{
     error::CollectionError,
     filter,
     reply::{Hit, SearchReply, SearchRequest, ShownQuery, Sort, Verdict},
+    rerank::Placed,
     schema::column,
     terms::Shower,
     verdict::{coverage, default_min_match, least_score},
@@ -21,13 +22,15 @@ impl Collection {
     ///
     /// A picture is a hit from a certain coverage on (see [`SearchRequest::min_match`]); without
     /// any, the verdict is [`Verdict::None`] and the nearest picture is named. Filters and
-    /// exclusions come before the choice of the best, and the order is exact.
+    /// exclusions come before the choice of the best, and the order is exact. A second look, where it
+    /// is asked for, then orders the first hits anew; what is a hit stays as it was.
     ///
     /// # Errors
-    /// If the query has nothing to look for, the picture in `like` cannot be read, or the index
-    /// turns out to be damaged.
+    /// If the query has nothing to look for or nothing to re-rank, the picture in `like` cannot be
+    /// read, or the index turns out to be damaged.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchReply, CollectionError> {
         let started = Instant::now();
+        request.check_rerank()?;
         let compiled = self.compile(request)?;
         let condition = self.condition(&request.query.filters)?;
         let filter = condition.as_deref();
@@ -36,10 +39,20 @@ impl Collection {
         let shower = Shower::new(&compiled, &self.encoder);
 
         let found = self.ranked(request, &compiled, filter, least)?;
+        let mut warnings = compiled.warnings.clone();
         let first = request.offset as u64 + 1;
+        let (placed, reranked) = match &request.rerank {
+            None => ((first..).zip(&found.hits).map(Placed::as_found).collect(), None),
+            Some(rerank) => {
+                let text = &request.query.text;
+                let (placed, reranked) =
+                    self.rerank(rerank, text, &found.hits, &compiled, &mut warnings)?;
+                (page(placed, request), Some(reranked))
+            }
+        };
         let hits: Vec<Hit> = (first..)
-            .zip(&found.hits)
-            .map(|(rank, doc)| self.hit(doc, rank, &compiled, &shower))
+            .zip(&placed)
+            .map(|(rank, placed)| self.hit(placed, rank, &compiled, &shower))
             .collect::<Result<_, _>>()?;
         let nearest = match found.matched {
             0 if least > 1 => self.nearest(&compiled, filter, &shower)?,
@@ -54,7 +67,8 @@ impl Collection {
             nearest,
             query: ShownQuery { tokens: shower.query(), excluded },
             threshold,
-            warnings: compiled.warnings.clone(),
+            reranked,
+            warnings,
             elapsed: started.elapsed(),
         })
     }
@@ -88,7 +102,7 @@ impl Collection {
             .map_err(|error| self.blame().search(error))
     }
 
-    /// The page asked for, in the order asked for.
+    /// The page asked for, in the order asked for; for a second look, all hits up to its end.
     fn ranked(
         &self,
         request: &SearchRequest,
@@ -98,6 +112,13 @@ impl Collection {
     ) -> Result<SearchResult, CollectionError> {
         let mut options = SearchOptions::default();
         (options.filter, options.min_score) = (filter, min_score);
+        if let Some(rerank) = &request.rerank {
+            options.k = match request.k {
+                0 => 0,
+                k => request.offset.saturating_add(k).max(rerank.depth.get()),
+            };
+            return self.run_query(compiled, &options);
+        }
         if request.sort == Sort::Score {
             (options.k, options.offset) = (request.k, request.offset);
             return self.run_query(compiled, &options);
@@ -108,8 +129,7 @@ impl Collection {
             Sort::Date => self.sort_by_date(&mut found.hits)?,
             _ => self.sort_by_path(&mut found.hits)?,
         }
-        let k = if request.k == 0 { usize::MAX } else { request.k };
-        found.hits = found.hits.into_iter().skip(request.offset).take(k).collect();
+        found.hits = page(found.hits, request);
         Ok(found)
     }
 
@@ -147,16 +167,18 @@ impl Collection {
         let mut options = SearchOptions::default();
         (options.k, options.filter) = (1, filter);
         let found = self.run_query(compiled, &options)?;
-        found.hits.first().map(|doc| self.hit(doc, 1, compiled, shower)).transpose()
+        let first = found.hits.first().map(|doc| Placed::as_found((1, doc)));
+        first.map(|placed| self.hit(&placed, 1, compiled, shower)).transpose()
     }
 
     fn hit(
         &self,
-        doc: &ScoredDoc,
+        placed: &Placed,
         rank: u64,
         compiled: &CompiledQuery,
         shower: &Shower<'_>,
     ) -> Result<Hit, CollectionError> {
+        let doc = &placed.doc;
         let record = self.view.record(&self.engine.fields, doc.address, self.blame())?;
         let (score, terms) = shower.table(&self.view.vector(doc.address, self.blame())?);
         if score.whole != doc.score {
@@ -170,9 +192,17 @@ impl Collection {
             score,
             coverage: coverage(score.whole, compiled.reachable),
             rank,
+            first_rank: placed.first_rank,
+            rerank_score: placed.rerank_score,
             terms,
         })
     }
+}
+
+/// The hits that are asked for, of all from the first one on.
+fn page<T>(hits: Vec<T>, request: &SearchRequest) -> Vec<T> {
+    let k = if request.k == 0 { usize::MAX } else { request.k };
+    hits.into_iter().skip(request.offset).take(k).collect()
 }
 
 impl SearchRequest {

@@ -12,6 +12,7 @@ use super::config::ModelConfig;
 use super::head::Words;
 use super::image::ImageTower;
 use super::prune::{TokenWeights, quantise, strongest};
+use super::states::HiddenStates;
 use super::text::TextTower;
 use super::vocabulary::Vocabulary;
 use super::weights::Weights;
@@ -109,19 +110,9 @@ impl Encoder {
     /// # Errors
     /// [`ModelError`] names the file that is missing or damaged.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
-        let read = |name: &str| {
-            let path = folder.join(name);
-            std::fs::read(&path).map_err(|source| ModelError::Io { path, source })
-        };
-        let mut hash = blake3::Hasher::new();
-        let [config, weights, tokenizer] = FILES.map(read);
-        let (config, weights, tokenizer) = (config?, weights?, tokenizer?);
-        [&config, &weights, &tokenizer].iter().for_each(|bytes| {
-            hash.update(bytes);
-        });
-        let hash = Cow::Owned(hash.finalize().to_hex().to_string());
+        let ([config, weights, tokenizer], hash) = read_files(folder, FILES)?;
         let vocabulary = |outputs: &[u16]| Vocabulary::from_json(&tokenizer, outputs);
-        Self::new(folder, hash, &config, Weights::owned(weights), vocabulary)
+        Self::new(folder, Cow::Owned(hash), &config, Weights::owned(weights), vocabulary)
     }
 
     fn new(
@@ -156,6 +147,12 @@ impl Encoder {
         })
     }
 
+    /// Whether this is the model that is compiled into the program.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.hash == env!("SIGHTWORD_MODEL_HASH")
+    }
+
     /// The model's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -188,6 +185,19 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError`] when the image tower cannot be set up or computed.
     pub fn encode_images(&self, pictures: &[Picture]) -> Result<Vec<SparseVector>, EncodeError> {
+        let encoded = self.encode_images_with_states(pictures)?;
+        Ok(encoded.into_iter().map(|(vector, _)| vector).collect())
+    }
+
+    /// As [`Encoder::encode_images`], with the states of each picture's patches, which cost nothing
+    /// more: the vectors are made from them.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode_images`].
+    pub fn encode_images_with_states(
+        &self,
+        pictures: &[Picture],
+    ) -> Result<Vec<(SparseVector, HiddenStates)>, EncodeError> {
         let side = self.config.image.size;
         let pixels: Vec<Vec<u8>> =
             pictures.iter().map(|picture| resize(&picture.pixels, side, side)).collect();
@@ -195,8 +205,9 @@ impl Encoder {
         if pixels.is_empty() {
             return Ok(Vec::new());
         }
-        let pooled = self.image_tower()?.forward(&pixels)?;
-        pooled.iter().map(|pooled| self.picture_vector(pooled)).collect()
+        let (pooled, states) = self.image_tower()?.forward(&pixels)?;
+        let each = pooled.iter().zip(HiddenStates::of_each(&states)?);
+        each.map(|(pooled, states)| Ok((self.picture_vector(pooled)?, states))).collect()
     }
 
     fn picture_vector(&self, pooled: &super::head::Pooled) -> Result<SparseVector, EncodeError> {
@@ -220,6 +231,25 @@ impl Encoder {
         let kept = strongest(&pooled.logits, self.config.keep.text);
         let token = |at: usize| TokenId(self.words.outputs[at]);
         Ok(kept.into_iter().map(|kept| (token(kept.at), kept.weight)).collect())
+    }
+
+    /// The states of a text's tokens, `[CLS]` and `[SEP]` included, cut off where the tower's limit is.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the text tower cannot be set up or computed.
+    pub fn text_states(&self, text: &str) -> Result<HiddenStates, EncodeError> {
+        let states = self.text_tower()?.states(&self.text_ids(text))?;
+        let width = self.config.hidden;
+        Ok(HiddenStates::new(width, states.flatten_all()?.to_vec1()?))
+    }
+
+    fn text_ids(&self, text: &str) -> Vec<TokenId> {
+        let special = self.vocabulary.special();
+        let pieces = self.vocabulary.tokenize(text);
+        std::iter::once(special.cls)
+            .chain(pieces.into_iter().map(|piece| piece.id))
+            .chain(std::iter::once(special.sep))
+            .collect()
     }
 
     /// A text's own words with the weight that each has in general: no network, microseconds.
@@ -284,6 +314,21 @@ impl Encoder {
     fn damaged(&self, what: String) -> ModelError {
         ModelError::Damaged { path: self.folder.join(FILES[1]), what }
     }
+}
+
+/// Files of a model's folder, and the BLAKE3 hash of them, one after the other, as 64 hex digits.
+pub(crate) fn read_files<const N: usize>(
+    folder: &Path,
+    names: [&str; N],
+) -> Result<([Vec<u8>; N], String), ModelError> {
+    let mut hash = blake3::Hasher::new();
+    let mut files = [const { Vec::new() }; N];
+    for (name, bytes) in names.iter().zip(&mut files) {
+        let path = folder.join(name);
+        *bytes = std::fs::read(&path).map_err(|source| ModelError::Io { path, source })?;
+        hash.update(bytes);
+    }
+    Ok((files, hash.finalize().to_hex().to_string()))
 }
 
 /// `get_or_try_init`, which the standard library does not have yet: two threads may both build the

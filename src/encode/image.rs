@@ -50,9 +50,11 @@ impl ImageTower {
         })
     }
 
-    /// Pictures as the config's square of RGB8 pixels → a pooled vector for each.
-    pub(crate) fn forward(&self, pictures: &[&[u8]]) -> Result<Vec<Pooled>> {
-        self.head.pool(&self.hidden(&self.backbone.forward(pictures)?)?)
+    /// Pictures as the config's square of RGB8 pixels → a pooled vector for each, and what they were
+    /// pooled from: [pictures, patches, hidden] after the last layer.
+    pub(crate) fn forward(&self, pictures: &[&[u8]]) -> Result<(Vec<Pooled>, Tensor)> {
+        let states = self.states(&self.backbone.forward(pictures)?)?;
+        Ok((self.head.pool(&self.head.transform(&states)?)?, states))
     }
 
     /// What the backbone's first `blocks` blocks make of the pictures, [pictures, positions, channels].
@@ -67,12 +69,18 @@ impl ImageTower {
     }
 
     /// The backbone's output → after the head's transform, [pictures, patches, hidden].
+    #[cfg(test)]
     pub(crate) fn hidden(&self, features: &Tensor) -> Result<Tensor> {
+        self.head.transform(&self.states(features)?)
+    }
+
+    /// The backbone's output → after the last layer, [pictures, patches, hidden].
+    fn states(&self, features: &Tensor) -> Result<Tensor> {
         let projected = self.projection.forward(features)?;
         let mut x = self.norm.forward(&projected.broadcast_add(&self.positions)?)?;
         for layer in &self.layers {
             x = layer.forward(&x)?;
         }
-        self.head.transform(&x)
+        Ok(x)
     }
 }

@@ -14,6 +14,7 @@
 //! | `ops/` | what does candle do slowly on a CPU, and how do we do it? |
 //! | `bert.rs`, `head.rs` | the transformer layers and the vocabulary head that both towers share |
 //! | `efficientnet.rs`, `image.rs`, `text.rs` | the towers |
+//! | `states.rs` | what do the towers know of each patch and token before they name words? |
 //! | `prune.rs` | which weights are kept, and as which whole numbers? |
 //! | `quantise_model.rs` | how did the default model come to 8 bits? |
 
@@ -27,12 +28,15 @@ mod image;
 pub(crate) mod ops;
 mod prune;
 pub mod quantise_model;
+mod states;
 mod text;
 mod vocabulary;
-mod weights;
+pub(crate) mod weights;
 
 pub use config::{BlockConfig, ModelConfig};
+pub(crate) use encoder::read_files;
 pub use encoder::{EncodeError, Encoder, ModelError};
 pub(crate) use prune::strongest;
 pub use prune::{TokenWeights, quantise};
+pub use states::HiddenStates;
 pub use vocabulary::{Piece, Vocabulary};

@@ -50,17 +50,18 @@ impl TextTower {
     /// Ids, `[CLS]` and `[SEP]` included → their pooled vector. What is beyond the tower's limit is
     /// cut off, `[SEP]` too: so it was trained.
     pub(crate) fn forward(&self, ids: &[TokenId]) -> Result<Pooled> {
-        let mut pooled = self.head.pool(&self.hidden(ids)?)?;
+        let states = self.head.transform(&self.states(ids)?)?;
+        let mut pooled = self.head.pool(&states)?;
         Ok(pooled.swap_remove(0))
     }
 
-    /// After the head's transform, [1, tokens, hidden].
-    pub(crate) fn hidden(&self, ids: &[TokenId]) -> Result<Tensor> {
+    /// After the last layer, [1, tokens, hidden].
+    pub(crate) fn states(&self, ids: &[TokenId]) -> Result<Tensor> {
         let mut x = self.norm.forward(&self.embed(ids)?)?;
         for layer in &self.layers {
             x = layer.forward(&x)?;
         }
-        self.head.transform(&x)
+        Ok(x)
     }
 
     fn embed(&self, ids: &[TokenId]) -> Result<Tensor> {

@@ -7,6 +7,7 @@ use sightword_index::{OpenError, SearchError};
 use super::dataset::DatasetError;
 use crate::encode::EncodeError;
 use crate::query::{CompileError, ParseError};
+use crate::rerank::RerankError;
 
 /// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,9 @@ pub enum EvalError {
     /// The model cannot be computed.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The re-ranker cannot be computed.
+    #[error(transparent)]
+    Rerank(#[from] RerankError),
     /// A caption, a label or a line of a list is no query.
     #[error("{text:?} is no query")]
     Text {

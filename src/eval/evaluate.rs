@@ -16,10 +16,11 @@ use super::queries::Query;
 use super::report::Report;
 use super::retrieval::{Recall, image_to_text, text_to_image};
 use super::samples::Samples;
+use super::second_look::second_look;
 use super::tokens::{active, interpretability, token_use};
 use super::trec::{self, Trec};
 use super::trial::Trial;
-use crate::collection::default_min_match;
+use crate::collection::{Rerank, default_min_match};
 use crate::encode::Encoder;
 use crate::query::QueryMode;
 
@@ -42,6 +43,8 @@ pub struct EvalOptions {
     pub trec: Option<PathBuf>,
     /// An HTML file for the queries that fail.
     pub failures: Option<PathBuf>,
+    /// A second look at each caption's first photos.
+    pub rerank: Option<Rerank>,
 }
 
 impl EvalOptions {
@@ -51,7 +54,8 @@ impl EvalOptions {
         let jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let min_match = default_min_match(mode);
         let (no_answer, negation, trec, failures) = (None, None, None, None);
-        Self { mode, jobs, no_answer, negation, min_match, trec, failures }
+        let rerank = None;
+        Self { mode, jobs, no_answer, negation, min_match, trec, failures, rerank }
     }
 }
 
@@ -63,6 +67,8 @@ pub enum Stage {
     Photos,
     /// Captions are encoded.
     Captions,
+    /// A re-ranker looks at each caption's first photos.
+    SecondLook,
 }
 
 /// Searches a dataset's photos with its captions and labels, and its captions with its photos.
@@ -93,6 +99,12 @@ pub fn evaluate(
     }
     let mut samples = Samples::default();
     let (t2i, i2t) = both_ways(&trial, &mut samples)?;
+    let second_look = options
+        .rerank
+        .as_ref()
+        .filter(|_| !trial.captions.is_empty())
+        .map(|rerank| second_look(&trial, rerank, &mut samples, &mut progress))
+        .transpose()?;
     let active = active(&trial.vectors, texts, &mut samples);
     Ok(Report {
         model: encoder.name().to_owned(),
@@ -103,6 +115,7 @@ pub fn evaluate(
         captions: trial.captions.len(),
         t2i,
         i2t,
+        second_look,
         image_tokens: active.image_tokens,
         text_tokens: active.text_tokens,
         flops: active.flops,

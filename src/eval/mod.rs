@@ -9,6 +9,7 @@
 //! | `trial.rs`, `queries.rs`, `searchable.rs` | what does the model make of them, and what does a text find? |
 //! | `evaluate.rs`, `report.rs` | what is measured, and what comes out? |
 //! | `retrieval.rs` | do captions find their photo, and photos their captions? |
+//! | `second_look.rs` | … and after a re-ranker has looked again at the first? |
 //! | `classes.rs` | do the names of things find the photos that show them? |
 //! | `no_answer.rs` | is "nothing found" honest? |
 //! | `negation.rs` | is what was excluded left out? |
@@ -37,6 +38,7 @@ mod report;
 mod retrieval;
 mod samples;
 mod searchable;
+mod second_look;
 mod tokens;
 mod trec;
 mod trial;
@@ -53,4 +55,5 @@ pub use negation::{Negation, Page};
 pub use no_answer::NoAnswer;
 pub use report::{Comparison, Report};
 pub use retrieval::Recall;
+pub use second_look::SecondLook;
 pub use tokens::{Interpretability, Overused, TokenUse};

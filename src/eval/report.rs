@@ -11,6 +11,7 @@ use super::negation::Negation;
 use super::no_answer::NoAnswer;
 use super::retrieval::Recall;
 use super::samples::Samples;
+use super::second_look::SecondLook;
 use super::tokens::{Interpretability, TokenUse};
 
 /// What was measured. Shares are in percent; figures have two decimals.
@@ -35,6 +36,9 @@ pub struct Report {
     /// Image → text: each photo looks for any of its captions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub i2t: Option<Recall>,
+    /// Text → image after a second look, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_look: Option<SecondLook>,
     /// Mean number of tokens of a photo.
     pub image_tokens: f64,
     /// Mean number of tokens of a caption; where there are none, of a label.

@@ -56,9 +56,9 @@ impl From<Recall> for BothNames {
 }
 
 /// One query's outcome: the photo that it belongs to, and the rank of its right answer.
-struct Outcome {
-    photo: usize,
-    rank: Option<usize>,
+pub(crate) struct Outcome {
+    pub(crate) photo: usize,
+    pub(crate) rank: Option<usize>,
 }
 
 /// Text → image: each caption looks for its photo.
@@ -116,7 +116,13 @@ fn as_query(photo: &SparseVector) -> SparseQuery {
     SparseQuery::new(terms, Vec::new()).unwrap_or_default()
 }
 
-fn recall(path: &str, outcomes: &[Outcome], candidates: usize, samples: &mut Samples) -> Recall {
+/// The figures of text → image or image → text, which stand at `path` in the report.
+pub(crate) fn recall(
+    path: &str,
+    outcomes: &[Outcome],
+    candidates: usize,
+    samples: &mut Samples,
+) -> Recall {
     let values = |value: &dyn Fn(Option<usize>) -> f64| -> Vec<(usize, f64)> {
         outcomes.iter().map(|outcome| (outcome.photo, value(outcome.rank))).collect()
     };

@@ -10,8 +10,10 @@ use super::error::EvalError;
 use super::evaluate::{EvalOptions, Stage};
 use super::queries::{Query, Text, queries};
 use super::searchable::Searchable;
+use crate::collection::{Encoded, encode};
 use crate::encode::Encoder;
 use crate::ingest::{DecodeOptions, decode, parallel_map};
+use crate::rerank::Features;
 
 /// A model, and the photos of a dataset as it sees them.
 pub(crate) struct Trial<'a> {
@@ -21,6 +23,8 @@ pub(crate) struct Trial<'a> {
     pub(crate) photos: Vec<&'a Photo>,
     /// One a photo.
     pub(crate) vectors: Vec<SparseVector>,
+    /// What the re-ranker keeps of each photo, where there is one.
+    pub(crate) features: Vec<Features>,
     /// The vectors, to be searched.
     pub(crate) index: Searchable,
     /// By falling id, which is `photo#number`.
@@ -34,15 +38,16 @@ impl<'a> Trial<'a> {
         options: &'a EvalOptions,
         progress: &mut impl FnMut(Stage, usize, usize),
     ) -> Result<Self, EvalError> {
-        let vectors = in_order(
+        let encoded = in_order(
             dataset.photos.len(),
             options.jobs,
-            |at| vector_of(encoder, &dataset.photos[at]),
+            |at| encoded(encoder, options, &dataset.photos[at]),
             |done, all| progress(Stage::Photos, done, all),
         )?;
-        let both = dataset.photos.iter().zip(vectors);
-        let (photos, vectors): (Vec<_>, Vec<_>) =
-            both.filter_map(|(photo, vector)| Some((photo, vector?))).unzip();
+        let both = dataset.photos.iter().zip(encoded);
+        let (photos, encoded): (Vec<_>, Vec<Encoded>) =
+            both.filter_map(|(photo, encoded)| Some((photo, encoded?))).unzip();
+        let (vectors, features): (Vec<_>, Vec<_>) = encoded.into_iter().unzip();
         if photos.is_empty() {
             return Err(EvalError::NoPhotos { photos: dataset.photos.len() });
         }
@@ -51,7 +56,8 @@ impl<'a> Trial<'a> {
             queries(encoder, captions_of(&photos), options.mode, options.jobs, |done, all| {
                 progress(Stage::Captions, done, all);
             })?;
-        Ok(Self { encoder, options, photos, vectors, index, captions })
+        let features = features.into_iter().flatten().collect();
+        Ok(Self { encoder, options, photos, vectors, features, index, captions })
     }
 
     /// The id of a photo.
@@ -61,11 +67,16 @@ impl<'a> Trial<'a> {
 }
 
 /// `None` for a photo that cannot be decoded.
-fn vector_of(encoder: &Encoder, photo: &Photo) -> Result<Option<SparseVector>, EvalError> {
+fn encoded(
+    encoder: &Encoder,
+    options: &EvalOptions,
+    photo: &Photo,
+) -> Result<Option<Encoded>, EvalError> {
+    let reranker = options.rerank.as_ref().map(|rerank| &*rerank.reranker);
     let target = encoder.config().image.size;
-    let options = DecodeOptions { target, ..DecodeOptions::default() };
-    let Ok(picture) = decode(&photo.read()?, &options) else { return Ok(None) };
-    Ok(encoder.encode_images(&[picture])?.pop())
+    let decoding = DecodeOptions { target, ..DecodeOptions::default() };
+    let Ok(picture) = decode(&photo.read()?, &decoding) else { return Ok(None) };
+    Ok(encode(encoder, reranker, &[picture])?.pop())
 }
 
 fn captions_of<'a>(photos: &[&'a Photo]) -> Vec<Text<'a>> {

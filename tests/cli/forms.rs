@@ -23,6 +23,7 @@ struct Begin {
     exclude: Vec<String>,
     index: JsonPath,
     model: String,
+    reranker: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,6 +135,7 @@ fn json_lines_tell_the_query_each_hit_and_the_totals() {
     assert_eq!(matches.len(), 3);
     assert_eq!(matches[0].path, JsonPath::Text("coffee-cup.jpg".into()));
     assert!(end.matched >= 3 && end.returned == 3 && end.verdict == "some");
+    assert!(begin.reranker.is_none(), "nobody looked again");
     assert_eq!((end.warnings, end.errors, end.elapsed.secs), (0, 0, 0));
     assert!(end.nearest.is_none() && end.excluded < end.matched && end.elapsed.nanos > 0);
     assert!(end.elapsed.human.ends_with("ms"));

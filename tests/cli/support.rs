@@ -19,7 +19,14 @@ pub(crate) struct Ran {
 /// The program in a folder, unaffected by the settings of whoever runs the tests.
 pub(super) fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sightword"));
-    let ours = ["SIGHTWORD_INDEX", "SIGHTWORD_MODEL", "COLUMNS", "NO_COLOR", "CLICOLOR"];
+    let ours = [
+        "SIGHTWORD_INDEX",
+        "SIGHTWORD_MODEL",
+        "SIGHTWORD_RERANKER",
+        "COLUMNS",
+        "NO_COLOR",
+        "CLICOLOR",
+    ];
     for name in ours.into_iter().chain(["CLICOLOR_FORCE", "TERM"]) {
         command.env_remove(name);
     }

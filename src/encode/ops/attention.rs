@@ -13,35 +13,40 @@ thread_local! {
     static SCRATCH: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// Attention over positions that all see each other. Heads lie side by side in the channels, as the
-/// linear layers give them, so that nothing is moved first.
+/// Attention of each query to all keys, those of the same sequence or of another. Heads lie side by
+/// side in the channels, as the linear layers give them, so that nothing is moved first.
 pub(crate) struct Attention {
     /// The number of heads; they share the channels equally.
     pub(crate) heads: usize,
 }
 
 impl Attention {
-    /// `query`, `key` and `value` [batch, positions, channels] → the same shape.
+    /// `query` [batch, queries, channels], `key` and `value` [batch, positions, channels] → the shape
+    /// of `query`.
     pub(crate) fn forward(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> Result<Tensor> {
         query.apply_op3_no_bwd(key, value, self)
     }
 
     /// One head of one sequence; the slices begin at the head's first channel.
-    fn head(&self, sequence: [&[f32]; 3], out: &mut [f32], positions: usize, channels: usize) {
+    fn head(&self, sequence: [&[f32]; 3], out: &mut [f32], channels: usize) {
         let width = channels / self.heads;
         let [query, key, value] = sequence;
-        let by_rows = |part| View::spaced(part, positions, width, channels);
+        // The last row of a slice lacks the channels before the head's first.
+        let (queries, positions) = (query.len().div_ceil(channels), key.len().div_ceil(channels));
+        let by_rows = |part, rows| View::spaced(part, rows, width, channels);
         SCRATCH.with_borrow_mut(|(keys, scores)| {
             keys.resize(width * positions, 0.0);
-            scores.resize(positions * positions, 0.0);
+            scores.resize(queries * positions, 0.0);
             for (row, key) in key.chunks(channels).enumerate() {
                 for (channel, &value) in key[..width].iter().enumerate() {
                     keys[channel * positions + row] = value;
                 }
             }
-            multiply(by_rows(query), View::by_rows(keys, width, positions), scores, positions);
+            let keys = View::by_rows(keys, width, positions);
+            multiply(by_rows(query, queries), keys, scores, positions);
             pulp::Arch::new().dispatch(Softmax { rows: scores, width: positions, head: width });
-            multiply(View::by_rows(scores, positions, positions), by_rows(value), out, channels);
+            let shares = View::by_rows(scores, queries, positions);
+            multiply(shares, by_rows(value, positions), out, channels);
         });
     }
 }
@@ -83,9 +88,10 @@ impl CustomOp3 for Attention {
         value: &CpuStorage,
         value_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (batch, positions, channels) = layout.shape().dims3()?;
-        if key_layout.dims() != layout.dims() || value_layout.dims() != layout.dims() {
-            bail!("attention takes three tensors of one shape");
+        let (batch, queries, channels) = layout.shape().dims3()?;
+        let (sequences, positions, width) = key_layout.shape().dims3()?;
+        if (sequences, width) != (batch, channels) || value_layout.dims() != key_layout.dims() {
+            bail!("attention takes queries, keys and values of one batch and width");
         }
         let query = super::floats(query, layout, "attention")?;
         let key = super::floats(key, key_layout, "attention")?;
@@ -94,10 +100,12 @@ impl CustomOp3 for Attention {
         let width = channels / self.heads;
         for sequence in 0..batch {
             for head in 0..self.heads {
-                let start = sequence * positions * channels + head * width;
-                let end = (sequence + 1) * positions * channels;
-                let parts = [query, key, value].map(|part| &part[start..end]);
-                self.head(parts, &mut out[start..end], positions, channels);
+                let part = |rows: usize| {
+                    sequence * rows * channels + head * width..(sequence + 1) * rows * channels
+                };
+                let (asking, seen) = (part(queries), part(positions));
+                let parts = [&query[asking.clone()], &key[seen.clone()], &value[seen]];
+                self.head(parts, &mut out[asking], channels);
             }
         }
         Ok((CpuStorage::F32(out), layout.shape().clone()))
