@@ -9,3 +9,4 @@ mod kill;
 mod query;
 mod recall;
 mod tidy;
+mod train;

@@ -56,6 +56,9 @@ pub(crate) fn run(args: &Train, model: &Model, console: &mut Console) -> anyhow:
             Event::Photos { done, total } => {
                 bar.count("frozen blocks", Some("img"), done as u64, total as u64);
             }
+            Event::Teachers { done, total } => {
+                bar.count("teachers", Some("img"), done as u64, total as u64);
+            }
             Event::Skipped(told) => bar.suspend(|| console.warn(format_args!("left out {told}"))),
             Event::Step { stage, done, total } => {
                 bar.count(stage, Some("step"), done as u64, total as u64);

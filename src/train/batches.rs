@@ -24,6 +24,7 @@ pub(crate) enum Purpose {
     Epoch = 1,
     Batch = 2,
     Step = 3,
+    Start = 4,
 }
 
 /// The generator for something that happens `number` times in a stage.
@@ -110,7 +111,7 @@ fn part(count: usize, share: f64) -> usize {
 
 /// Which captions are right for which photos, [batch, batch]: each row is shared by its own and those
 /// of photos with the same label.
-pub(crate) fn positives(batch: &[&Photo]) -> candle_core::Result<Tensor> {
+pub(crate) fn positives(batch: &[&Photo], device: &Device) -> candle_core::Result<Tensor> {
     let share_a_label = |a: &Photo, b: &Photo| a.labels.iter().any(|l| b.labels.contains(l));
     let mut right = Vec::with_capacity(batch.len() * batch.len());
     for (at, photo) in batch.iter().enumerate() {
@@ -123,18 +124,21 @@ pub(crate) fn positives(batch: &[&Photo]) -> candle_core::Result<Tensor> {
         let share = 1.0 / row.iter().filter(|right| **right).count() as f32;
         right.extend(row.into_iter().map(|right| if right { share } else { 0.0 }));
     }
-    Tensor::from_vec(right, (batch.len(), batch.len()), &Device::Cpu)
+    Tensor::from_vec(right, (batch.len(), batch.len()), device)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::Place;
     use crate::train::photos::Caption;
 
     fn photo(set: usize, labels: &[usize]) -> Photo {
-        let caption = || Caption { ids: vec![1], places: vec![], words: vec![] };
+        let caption =
+            || Caption { text: String::new(), ids: vec![1], places: vec![], words: vec![] };
         Photo {
             set,
+            place: Place::of_file("Cargo.toml".into()).unwrap(),
             entry: 0,
             captions: vec![caption(), caption()],
             labels: labels.to_vec(),
@@ -173,7 +177,7 @@ mod tests {
     #[test]
     fn photos_of_one_label_are_right_for_each_other() {
         let photos = [photo(0, &[1]), photo(0, &[]), photo(0, &[2, 1])];
-        let right = positives(&photos.iter().collect::<Vec<_>>()).unwrap();
+        let right = positives(&photos.iter().collect::<Vec<_>>(), &Device::Cpu).unwrap();
         let expected = [[0.5, 0.0, 0.5], [0.0, 1.0, 0.0], [0.5, 0.0, 0.5]];
         assert_eq!(right.to_vec2::<f32>().unwrap(), expected);
     }

@@ -90,6 +90,9 @@ pub(crate) struct DataPart {
     /// The classes that a teacher sees in each photo.
     #[serde(skip_serializing)]
     pub(crate) teacher: Option<PathBuf>,
+    /// Folders of models whose scores are to be learnt.
+    #[serde(default, skip_serializing)]
+    pub(crate) score_teachers: Vec<PathBuf>,
     /// Where the outputs of the frozen blocks are kept, else in the run's folder.
     #[serde(skip_serializing)]
     pub(crate) cache: Option<PathBuf>,
@@ -177,6 +180,7 @@ pub(crate) enum Loss {
     Mlm,
     Mvm,
     Itm,
+    Distillation,
 }
 
 impl Loss {
@@ -193,6 +197,7 @@ impl Loss {
             Self::Mlm => "mlm",
             Self::Mvm => "mvm",
             Self::Itm => "itm",
+            Self::Distillation => "distillation",
         }
     }
 
@@ -258,10 +263,11 @@ impl TrainConfig {
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let data = &mut self.data;
+        let teachers = data.score_teachers.iter_mut();
         let sets =
             data.sets.iter_mut().flat_map(|set| [Some(&mut set.file), set.pictures.as_mut()]);
         let others = [&mut data.classes, &mut data.teacher, &mut data.cache];
-        others.into_iter().map(Option::as_mut).chain(sets).flatten()
+        others.into_iter().map(Option::as_mut).chain(sets).flatten().chain(teachers)
     }
 
     fn check(&self) -> Result<(), (String, String)> {
@@ -286,6 +292,9 @@ impl TrainConfig {
             if stage.has(Loss::Classes) && !has_teacher {
                 let key = format!("{key}: losses.classes");
                 return wrong(&key, "needs data.classes and data.teacher");
+            }
+            if stage.has(Loss::Distillation) && self.data.score_teachers.is_empty() {
+                return wrong(&format!("{key}: losses.distillation"), "needs data.score_teachers");
             }
         }
         Ok(())
@@ -317,7 +326,7 @@ impl StagePart {
         if self.has(Loss::Mlm) && self.mask_words == 0.0 {
             return wrong("losses.mlm", "needs mask_words above 0");
         }
-        if self.has(Loss::Mvm) && self.keep_patches == 1.0 {
+        if self.has(Loss::Mvm) && self.keep_patches >= 1.0 {
             return wrong("losses.mvm", "needs keep_patches below 1");
         }
         Ok(())
@@ -333,8 +342,8 @@ fn within(key: &str, value: f64, range: RangeInclusive<f64>) -> Result<(), (Stri
     if range.contains(&value) {
         return Ok(());
     }
-    let least: &dyn Display =
-        if *range.start() == f64::MIN_POSITIVE { &"above 0" } else { range.start() };
+    let is_open = *range.start() > 0.0 && *range.start() <= f64::MIN_POSITIVE;
+    let least: &dyn Display = if is_open { &"above 0" } else { range.start() };
     Err((key.to_owned(), format!("{value} is not from {least} to {}", range.end())))
 }
 
@@ -370,7 +379,7 @@ losses = { itc = 1 }
     fn a_plain_config_is_read() {
         let config = TrainConfig::parse(Path::new("train.toml"), FINE).unwrap();
         assert_eq!(config.stages[0].length, Length::Steps(NonZeroUsize::new(20).unwrap()));
-        assert_eq!(config.stages[0].weight_decay, 0.05);
+        assert!(!config.stages[0].text_mask && config.stages[0].keep_patches >= 1.0);
     }
 
     #[test]

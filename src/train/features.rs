@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
@@ -18,9 +17,10 @@ use half::slice::HalfFloatSliceExt;
 
 use crate::encode::Encoder;
 use crate::eval::Place;
-use crate::ingest::{DecodeOptions, PREPROCESS_ID, decode, parallel_map};
+use crate::ingest::{DecodeOptions, PREPROCESS_ID, decode};
 
 use super::error::TrainError;
+use super::parallel::{OnDone, for_each};
 use super::random::Random;
 use super::views::view;
 
@@ -81,35 +81,26 @@ impl Features {
         &mut self,
         photos: &[Place],
         encoder: &Encoder,
-        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+        progress: &mut OnDone<'_>,
     ) -> Result<Option<Vec<Entry>>, TrainError> {
-        let jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let mut found = vec![None; photos.len()];
-        let (mut done, mut failure, mut stopped) = (0, None, false);
         let known = self.entries.clone();
         let (kind, size) = (self.kind, self.entry_size());
-        let work = |at: usize| (at, output(&photos[at], encoder, kind, &known));
-        parallel_map(0..photos.len(), jobs, work, |(at, output)| {
-            match output.and_then(|output| self.keep(output, size)) {
-                Ok(entry) => found[at] = entry,
-                Err(error) => failure = Some(error),
-            }
-            done += 1;
-            stopped = progress(done, photos.len()).is_break();
-            if stopped || failure.is_some() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        });
-        match failure {
-            Some(error) => Err(error),
-            None => Ok((!stopped).then_some(found)),
-        }
+        let work = |at: usize| output(&photos[at], encoder, kind, &known);
+        let keep = |at: usize, output| {
+            found[at] = self.keep(output, size)?;
+            Ok(())
+        };
+        let flow = for_each(photos.len(), work, keep, progress)?;
+        Ok(flow.is_continue().then_some(found))
     }
 
     /// One view of each of some entries: [entries, positions, channels].
-    pub(crate) fn read(&mut self, wanted: &[(u64, usize)]) -> Result<Tensor, TrainError> {
+    pub(crate) fn read(
+        &mut self,
+        wanted: &[(u64, usize)],
+        device: &Device,
+    ) -> Result<Tensor, TrainError> {
         let (positions, channels) = self.map;
         let row = positions * channels;
         let mut floats = vec![0.0; wanted.len() * row];
@@ -127,7 +118,7 @@ impl Features {
             let halves: Vec<f16> = halves.collect();
             halves.convert_to_f32_slice(out);
         }
-        Ok(Tensor::from_vec(floats, (wanted.len(), positions, channels), &Device::Cpu)?)
+        Ok(Tensor::from_vec(floats, (wanted.len(), positions, channels), device)?)
     }
 
     fn entry_size(&self) -> u64 {

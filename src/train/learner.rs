@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
+use rand::Rng;
 
+use super::batches::{Purpose, random};
 use super::checkpoint::Checkpoint;
 use super::config::{StagePart, Trained};
 use super::error::TrainError;
@@ -62,12 +64,18 @@ pub(crate) fn first_weights(
 ) -> Result<BTreeMap<String, Tensor>, TrainError> {
     let mut weights = plan.start.weights()?;
     let hidden = plan.model.hidden;
-    let zeros = |shape: &[usize]| Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu);
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu);
+    // Of a size that keeps that of the hidden states (He et al., arXiv 1502.01852). Not zeros: nothing
+    // has no direction, which is what the loss compares.
+    let mut random = random(plan.config.seed, 0, Purpose::Start, 0);
+    #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+    let size = (3.0 / hidden as f32).sqrt();
+    let head: Vec<f32> = (0..channels * hidden).map(|_| random.random_range(-size..size)).collect();
     let own = [
         (LOG_SCALE.to_owned(), Tensor::new(FIRST_SCALE.ln(), &Device::Cpu)?),
         (MATCH_SCORE.to_owned(), zeros(&[])?),
         (PATCH_MASK.to_owned(), zeros(&[hidden])?),
-        (format!("{PATCH_HEAD}.weight"), zeros(&[channels, hidden])?),
+        (format!("{PATCH_HEAD}.weight"), Tensor::from_vec(head, (channels, hidden), &Device::Cpu)?),
         (format!("{PATCH_HEAD}.bias"), zeros(&[channels])?),
     ];
     weights.extend(own);
@@ -83,14 +91,14 @@ impl Learner {
         average: &BTreeMap<String, Tensor>,
     ) -> Result<Self, TrainError> {
         let groups = groups(stage, plan.config.model.frozen_blocks);
-        let parameters = Parameters::new(weights, &groups, &Device::Cpu)?;
+        let parameters = Parameters::new(weights, &groups, &plan.device)?;
         let towers = towers(plan, &parameters, Some(stage))?;
         let outputs = plan.start.output_tokens().len();
         Ok(Self {
             optimiser: Optimiser::new(&parameters, ADAM)?,
             average: Average::new(&parameters, DECAY)?,
             earlier: average.clone(),
-            frequency: Tensor::zeros(outputs, candle_core::DType::F32, &Device::Cpu)?,
+            frequency: Tensor::zeros(outputs, DType::F32, &plan.device)?,
             learning_rate: stage.learning_rate,
             warm_up: stage.warm_up,
             parameters,
@@ -108,7 +116,7 @@ impl Learner {
 
     /// The share of photos that have each output token, with these weights [batch, outputs] taken in.
     pub(crate) fn frequency(&mut self, weights: &Tensor) -> candle_core::Result<&Tensor> {
-        let here = weights.detach().gt(0.0)?.to_dtype(candle_core::DType::F32)?.mean(0)?;
+        let here = weights.detach().gt(0.0)?.to_dtype(DType::F32)?.mean(0)?;
         self.frequency = ((&self.frequency * (1.0 - FORGET))? + (here * FORGET)?)?;
         Ok(&self.frequency)
     }
@@ -124,7 +132,9 @@ impl Learner {
         let learning_rate =
             self.learning_rate * cosine(done, steps, self.warm_up.min(steps), LEAST_RATE);
         let norm = self.optimiser.step(&self.parameters, &gradients, learning_rate)?;
-        self.average.update(&self.parameters)?;
+        if norm.is_finite() {
+            self.average.update(&self.parameters)?;
+        }
         #[expect(clippy::cast_possible_truncation, reason = "to be shown")]
         Ok(Stepped { gradient: norm as f32, learning_rate })
     }
@@ -161,7 +171,7 @@ impl Learner {
         self.optimiser.restore(&checkpoint.group("optimiser", &self.optimiser.state()?)?)?;
         let like = BTreeMap::from([("photos".to_owned(), self.frequency.clone())]);
         if let Some((_, frequency)) = checkpoint.group("frequency", &like)?.pop_first() {
-            self.frequency = frequency;
+            self.frequency = frequency.to_device(self.frequency.device())?;
         }
         Ok(())
     }
@@ -172,7 +182,7 @@ pub(crate) fn still_towers(
     plan: &Plan,
     weights: &BTreeMap<String, Tensor>,
 ) -> Result<Towers, TrainError> {
-    towers(plan, &Parameters::new(weights, &[], &Device::Cpu)?, None)
+    towers(plan, &Parameters::new(weights, &[], &plan.device)?, None)
 }
 
 fn towers(

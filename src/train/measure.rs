@@ -23,7 +23,7 @@ pub(crate) fn evaluate(
     let mut photos: Vec<Vector> = Vec::with_capacity(dev.list.len());
     for batch in dev.list.chunks(BATCH) {
         let entries: Vec<(u64, usize)> = batch.iter().map(|photo| (photo.entry, 0)).collect();
-        let pooled = towers.image(&dev.features.read(&entries)?, None, None)?;
+        let pooled = towers.image(&dev.features.read(&entries, &plan.device)?, None, None)?;
         photos.extend(pooled.to_vec2()?.iter().map(|row| prune(row, keep.image, scale)));
     }
     let (mut owners, mut captions) = (Vec::new(), Vec::new());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -64,12 +64,22 @@ impl Metrics {
     /// Begins an empty file, or goes on behind `done` steps: what a run wrote after its last
     /// checkpoint is done again, so it is taken out.
     pub(crate) fn open(path: PathBuf, done: usize) -> Result<Self, TrainError> {
-        let mut lines: Vec<Line> = if done == 0 { Vec::new() } else { read(&path)? };
-        lines.retain(|line| line.step() <= done);
-        let mut text = Vec::new();
-        lines.iter().for_each(|line| text.extend(json(line)));
-        write_atomically(&path, &text)
-            .map_err(|source| TrainError::Io { path: path.clone(), source })?;
+        let failed = |source| TrainError::Io { path: path.clone(), source };
+        let before = match done {
+            0 => String::new(),
+            _ => std::fs::read_to_string(&path).map_err(failed)?,
+        };
+        let (mut lines, mut kept) = (Vec::new(), String::new());
+        for text in before.lines() {
+            // A line that a kill cut off is no line.
+            let line = serde_json::from_str(text).ok();
+            if let Some(line) = line.filter(|line: &Line| line.step() <= done) {
+                lines.push(line);
+                kept.push_str(text);
+                kept.push('\n');
+            }
+        }
+        write_atomically(&path, kept.as_bytes()).map_err(failed)?;
         Ok(Self { path, lines })
     }
 
@@ -84,13 +94,6 @@ impl Metrics {
     pub(crate) fn lines(&self) -> &[Line] {
         &self.lines
     }
-}
-
-/// A line that a kill cut off is no line.
-fn read(path: &Path) -> Result<Vec<Line>, TrainError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
-    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
 fn json(line: &Line) -> Vec<u8> {

@@ -12,12 +12,14 @@
 //! | `config.rs`, `plan.rs` | what is a run told to do, and can it? |
 //! | `records/` | which photos are there, and what is known about each? |
 //! | `photos.rs`, `targets.rs` | which words should each photo and caption have? |
+//! | `teachers.rs` | what do other models say of photos and captions? |
 //! | `views.rs`, `features.rs` | what do the frozen blocks make of each view of a photo? |
 //! | `batches.rs` | which photos come in which step? |
 //! | `stages.rs` | the run: stages, steps, measurements, checkpoints |
 //! | `step.rs`, `learner.rs` | which losses does a step have, and what does it change? |
 //! | `measure.rs`, `dev.rs` | how good is the model of the moment? |
 //! | `checkpoint.rs`, `metrics.rs`, `report.rs`, `export.rs` | what is kept of a run, and how? |
+//! | `parallel.rs` | how is work on many photos stopped? |
 //! | `error.rs` | why can a run not go on? |
 //!
 //! How it is computed:
@@ -47,6 +49,7 @@ mod measure;
 mod metrics;
 pub mod ops;
 mod optimiser;
+mod parallel;
 mod parameters;
 mod photos;
 mod plan;
@@ -57,6 +60,7 @@ mod stages;
 mod state;
 mod step;
 mod targets;
+mod teachers;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Result, Tensor};
 use rayon::prelude::*;
 
 use super::ops::{PART, in_place, single, squared_norm};
@@ -44,11 +44,11 @@ impl Optimiser {
         Ok(Self { settings, moments: Counted::new(moments.collect::<Result<_>>()?) })
     }
 
-    /// Changes what is trained, and returns the norm that all gradients had together. What has no
-    /// gradient in this step is left as it is.
+    /// Changes what is trained, and returns the norm that all gradients had together; where that is no
+    /// finite number, nothing is changed. What has no gradient in this step is left as it is.
     ///
     /// # Errors
-    /// A norm that is no number: nothing is changed then.
+    /// What the device says.
     pub fn step(
         &mut self,
         parameters: &Parameters,
@@ -57,7 +57,7 @@ impl Optimiser {
     ) -> Result<f64> {
         let norm = total_norm(parameters, gradients)?;
         if !norm.is_finite() {
-            bail!("the gradients have the norm {norm}");
+            return Ok(norm);
         }
         self.moments.steps += 1;
         // As PyTorch's clip_grad_norm_.

@@ -1,7 +1,6 @@
 //! The photos of a run: what each was said to show, as ids and words, and where its features are.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::encode::Encoder;
@@ -10,6 +9,7 @@ use crate::eval::Place;
 use super::config::TrainConfig;
 use super::error::TrainError;
 use super::features::{Features, Kind};
+use super::parallel::OnDone;
 use super::records::{Reason, Record, Records, Use};
 use super::targets::{Classes, Idf, Places, Words, mix, teacher};
 
@@ -17,20 +17,12 @@ use super::targets::{Classes, Idf, Places, Words, mix, teacher};
 const TEMPLATES: [&str; 5] =
     ["a photo of a {}", "a {}", "a picture of a {} .", "the {} in the photo", "{}"];
 
-/// What is to be done before the first step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Preparation {
-    /// The frozen blocks look at the training photos.
-    TrainPhotos,
-    /// The frozen blocks look at the dev photos.
-    DevPhotos,
-}
-
 /// A photo, ready for a step.
 pub(crate) struct Photo {
     /// The place in the config's list of sets.
     pub(crate) set: usize,
+    /// Where its file is.
+    pub(crate) place: Place,
     /// The place of its features.
     pub(crate) entry: u64,
     pub(crate) captions: Vec<Caption>,
@@ -44,6 +36,7 @@ pub(crate) struct Photo {
 
 /// A caption, ready for a step.
 pub(crate) struct Caption {
+    pub(crate) text: String,
     /// What the text tower reads.
     pub(crate) ids: Vec<u16>,
     /// The places of its tokens among the outputs.
@@ -75,7 +68,7 @@ pub(crate) fn prepare(
     config: &TrainConfig,
     encoder: &Encoder,
     out: &Path,
-    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    progress: &mut OnDone<'_>,
 ) -> Result<Option<Photos>, TrainError> {
     let chosen = records.of(purpose);
     let views = if purpose == Use::Train { config.data.views } else { std::num::NonZeroUsize::MIN };
@@ -141,30 +134,26 @@ impl<'a> Sources<'a> {
             let labels = labels.collect();
             let key = (self.sets[record.set].clone(), record.id.clone());
             let seen = self.seen.get(&key).cloned().unwrap_or_default();
-            photos.push(Photo { set: record.set, entry, captions, labels, words, seen });
+            let (set, place) = (record.set, record.place.clone());
+            photos.push(Photo { set, place, entry, captions, labels, words, seen });
         }
         photos
     }
 
     /// The captions as ids, those that its labels make where there is none.
     fn captions(&self, record: &Record) -> Vec<Caption> {
-        let ids = |text: &str| -> Vec<u16> {
-            self.encoder.text_ids(text.trim()).iter().map(|id| id.0).collect()
-        };
-        let caption =
-            |ids: Vec<u16>| Caption { places: self.places.of(&ids), ids, words: Words::new() };
-        if !record.captions.is_empty() {
-            return record.captions.iter().map(|text| caption(ids(text))).collect();
-        }
         let longest = self.encoder.config().text.max_tokens;
-        let texts =
-            record.labels.iter().flat_map(|label| TEMPLATES.map(|t| t.replace("{}", label)));
-        let cut = texts.map(|text| {
-            let mut ids = ids(&text);
-            ids.truncate(longest);
-            ids
-        });
-        cut.map(caption).collect()
+        let caption = |text: String| {
+            let ids = self.encoder.text_ids(text.trim()).into_iter().map(|id| id.0);
+            // Captions that are longer were left out; what a long label makes is cut.
+            let ids: Vec<u16> = ids.take(longest).collect();
+            Caption { text, places: self.places.of(&ids), ids, words: Words::new() }
+        };
+        if !record.captions.is_empty() {
+            return record.captions.iter().cloned().map(caption).collect();
+        }
+        let labels = record.labels.iter();
+        labels.flat_map(|label| TEMPLATES.map(|t| t.replace("{}", label))).map(caption).collect()
     }
 
     fn words(&self, record: &Record, captions: &[Caption], idf: &Idf) -> Words {

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use candle_core::Device;
+
 use crate::encode::{Encoder, ModelConfig};
 
 use super::config::{ConfigError, StagePart, TrainConfig};
@@ -17,6 +19,8 @@ pub struct Plan {
     pub(crate) start: Arc<Encoder>,
     /// Sizes and rules of the model that is trained.
     pub(crate) model: ModelConfig,
+    /// Where steps are computed.
+    pub(crate) device: Device,
     /// What stands where a word is hidden.
     pub(crate) mask_token: u16,
     /// Where each token is among those that a photo or text can have.
@@ -67,7 +71,18 @@ impl Plan {
         })?;
         let (config, places, start) = (config.clone(), Places::new(start), Arc::clone(start));
         let mask_token = mask_token.0;
-        Ok(Self { config, start, model, mask_token, places, records, out: out.to_owned(), summary })
+        let device = Device::Cpu;
+        Ok(Self {
+            device,
+            config,
+            start,
+            model,
+            mask_token,
+            places,
+            records,
+            out: out.to_owned(),
+            summary,
+        })
     }
 
     /// What there is to learn from.

@@ -193,7 +193,7 @@ fn short(value: f64) -> String {
         0.0 => "0".to_owned(),
         large if large >= 99.5 => format!("{value:.0}"),
         medium if medium >= 0.095 => format!("{value:.2}"),
-        _ => format!("{value:.0e}"),
+        _ => format!("{value:.1e}"),
     }
 }
 

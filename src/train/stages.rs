@@ -17,9 +17,10 @@ use super::measure::{evaluate, query_table};
 use super::metrics::{DevLine, Line, Metrics, StepLine};
 use super::photos::{Photos, prepare};
 use super::plan::Plan;
-use super::records::{Reason, Skipped, Use};
+use super::records::{Reason, Use};
 use super::report::page;
 use super::step::{Losses, Step};
+use super::teachers::Teachers;
 
 /// What a run tells while it goes on.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,13 @@ use super::step::{Losses, Step};
 pub enum Event<'a> {
     /// Photos that went through the frozen blocks.
     Photos {
+        /// Done so far.
+        done: usize,
+        /// In all.
+        total: usize,
+    },
+    /// Photos that a teacher has looked at.
+    Teachers {
         /// Done so far.
         done: usize,
         /// In all.
@@ -83,11 +91,14 @@ pub fn train(
     let checkpoint = Checkpoint::path(&plan.out);
     match (checkpoint.exists(), resume) {
         (true, false) => return Err(TrainError::Exists { path: plan.out }),
-        (false, true) => return Err(TrainError::NothingToResume { path: plan.out }),
+        // A run that was stopped before its first step has a folder, and no checkpoint.
+        (false, true) if !plan.out.exists() => {
+            return Err(TrainError::NothingToResume { path: plan.out });
+        }
         _ => {}
     }
-    let Some((photos, dev)) = prepare_all(&mut plan, on_event)? else { return Ok(None) };
-    let mut training = Training::begin(&plan, photos, dev, resume.then_some(checkpoint))?;
+    let Some(prepared) = prepare_all(&mut plan, on_event)? else { return Ok(None) };
+    let mut training = Training::begin(&plan, prepared, checkpoint.exists().then_some(checkpoint))?;
     for (number, stage) in stages.iter().enumerate().take(last) {
         if number >= training.state.stage && training.stage(number, stage, on_event)?.is_break() {
             return Ok(None);
@@ -96,35 +107,43 @@ pub fn train(
     training.export().map(Some)
 }
 
-/// Brings all photos through the frozen blocks; `None` when told to stop.
+/// All that is computed before the first step.
+struct Prepared {
+    photos: Photos,
+    dev: Photos,
+    teachers: Teachers,
+}
+
+/// Brings all photos through the frozen blocks and the teachers; `None` when told to stop.
 fn prepare_all(
     plan: &mut Plan,
     on_event: &mut OnEvent<'_>,
-) -> Result<Option<(Photos, Photos)>, TrainError> {
+) -> Result<Option<Prepared>, TrainError> {
     std::fs::create_dir_all(&plan.out)
         .map_err(|source| TrainError::Io { path: plan.out.clone(), source })?;
     let before = plan.records.skipped.clone();
-    let mut ready = Vec::new();
-    for purpose in [Use::Train, Use::Dev] {
-        let mut tell = |done, total| on_event(Event::Photos { done, total });
-        let Plan { config, start, records, out, .. } = &mut *plan;
-        let Some(photos) = prepare(purpose, records, config, start, out, &mut tell)? else {
-            return Ok(None);
-        };
-        ready.push(photos);
-    }
-    if plan.records.skipped != before {
-        tell_skipped(&plan.records.skipped, on_event);
-    }
-    // Two purposes, two lists.
-    Ok(ready.pop().and_then(|dev| Some((ready.pop()?, dev))))
-}
-
-fn tell_skipped(skipped: &Skipped, on_event: &mut OnEvent<'_>) {
-    if let Some(&count) = skipped.get(&Reason::BadPicture) {
-        // What it says is read before the first step, which asks again whether to stop.
+    let Some(photos) = bring(Use::Train, plan, on_event)? else { return Ok(None) };
+    let Some(dev) = bring(Use::Dev, plan, on_event)? else { return Ok(None) };
+    if let Some(&count) = plan.records.skipped.get(&Reason::BadPicture)
+        && plan.records.skipped != before
+    {
+        // The first step asks again whether to stop.
         let _ = on_event(Event::Skipped(&Reason::BadPicture.told(count)));
     }
+    let mut tell = |done, total| on_event(Event::Teachers { done, total });
+    let folders = &plan.config.data.score_teachers;
+    let teachers = Teachers::open(folders, &photos.list, &mut tell)?;
+    Ok(teachers.map(|teachers| Prepared { photos, dev, teachers }))
+}
+
+fn bring(
+    purpose: Use,
+    plan: &mut Plan,
+    on_event: &mut OnEvent<'_>,
+) -> Result<Option<Photos>, TrainError> {
+    let mut tell = |done, total| on_event(Event::Photos { done, total });
+    let Plan { config, start, records, out, .. } = plan;
+    prepare(purpose, records, config, start, out, &mut tell)
 }
 
 /// A run under way.
@@ -132,11 +151,12 @@ struct Training<'a> {
     plan: &'a Plan,
     photos: Photos,
     dev: Photos,
+    teachers: Teachers,
     state: State,
     /// Steps that the checkpoint on disk holds.
     saved: Option<usize>,
     metrics: Metrics,
-    /// All weights and their averages, as the last stage left them.
+    /// All weights and their averages, as the last stage or the checkpoint left them.
     weights: BTreeMap<String, Tensor>,
     average: BTreeMap<String, Tensor>,
     /// Where the stage under way is gone on from, until it has begun.
@@ -146,10 +166,10 @@ struct Training<'a> {
 impl<'a> Training<'a> {
     fn begin(
         plan: &'a Plan,
-        photos: Photos,
-        dev: Photos,
+        prepared: Prepared,
         checkpoint: Option<PathBuf>,
     ) -> Result<Self, TrainError> {
+        let Prepared { photos, dev, teachers } = prepared;
         let weights = first_weights(plan, photos.features.map().1)?;
         let fresh = State::new(Run {
             config: plan.config.fingerprint(),
@@ -167,7 +187,7 @@ impl<'a> Training<'a> {
         };
         let metrics = Metrics::open(plan.out.join("metrics.jsonl"), state.total)?;
         let saved = resumed.is_some().then_some(state.total);
-        Ok(Self { plan, photos, dev, state, saved, metrics, weights, average, resumed })
+        Ok(Self { plan, photos, dev, teachers, state, saved, metrics, weights, average, resumed })
     }
 
     /// Goes through a stage, or what is left of it; `Break` when told to stop.
@@ -192,10 +212,10 @@ impl<'a> Training<'a> {
         while self.state.step < steps && flow.is_continue() {
             let draws = sampler.draw(self.state.step);
             let mut random = random(config.seed, number, Purpose::Step, self.state.step);
-            let step = Step::new(stage, (self.state.step, steps), self.plan, &list);
+            let step = Step::new(stage, (self.state.step, steps), self.plan, &list, &self.teachers);
             let features: Vec<(u64, usize)> =
                 draws.iter().map(|draw| (list[draw.photo].entry, draw.view)).collect();
-            let features = self.photos.features.read(&features)?;
+            let features = self.photos.features.read(&features, &self.plan.device)?;
             let losses = step.losses(&mut learner, &draws, &features, &mut random)?;
             self.take_step(stage, steps, &mut learner, losses)?;
             flow =
@@ -209,8 +229,10 @@ impl<'a> Training<'a> {
             }
         }
         self.photos.list = list;
-        (self.weights, self.average) = (learner.weights()?, learner.average()?);
         if flow.is_continue() {
+            // The next stage begins with what was measured, and what would be exported.
+            self.average = learner.average()?;
+            self.weights = self.average.clone();
             (self.state.stage, self.state.step) = (number + 1, 0);
         }
         Ok(flow)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, DType, Tensor};
 
 use super::batches::{Draw, positives};
 use super::config::{Loss, StagePart, Trained};
@@ -11,6 +11,7 @@ use super::losses;
 use super::photos::{Caption, Photo};
 use super::plan::Plan;
 use super::targets::{Words, matrix};
+use super::teachers::Teachers;
 use super::towers::{mask_patches, mask_words, sample_patches};
 use super::{Random, saturate};
 
@@ -19,6 +20,8 @@ const SMOOTHING: f64 = 0.05;
 /// A token that a tenth of the photos have counts half (arXiv 2505.15070), and how steeply that rises.
 const DF_ALPHA: f64 = 0.1;
 const DF_BETA: f64 = 10.0;
+/// What a teacher's dot products, which are tens, are divided by.
+const TEMPERATURE: f64 = 5.0;
 
 /// What a step came to.
 pub(crate) struct Losses {
@@ -38,10 +41,12 @@ pub(crate) struct Step<'a> {
     progress: (usize, usize),
     plan: &'a Plan,
     photos: &'a [Photo],
+    teachers: &'a Teachers,
 }
 
 /// A batch behind the towers.
 struct Seen<'a> {
+    draws: &'a [Draw],
     photos: Vec<&'a Photo>,
     captions: Vec<&'a Caption>,
     /// Pooled logits [batch, outputs].
@@ -58,8 +63,9 @@ impl<'a> Step<'a> {
         progress: (usize, usize),
         plan: &'a Plan,
         photos: &'a [Photo],
+        teachers: &'a Teachers,
     ) -> Self {
-        Self { stage, progress, plan, photos }
+        Self { stage, progress, plan, photos, teachers }
     }
 
     /// All losses of the stage that have a weight, and their sum.
@@ -72,10 +78,15 @@ impl<'a> Step<'a> {
     ) -> candle_core::Result<Losses> {
         let seen = self.look(learner, draws, features, random)?;
         let mut values = BTreeMap::new();
-        let mut total = Tensor::zeros((), DType::F32, &Device::Cpu)?;
+        let mut total = Tensor::zeros((), DType::F32, features.device())?;
         for (&kind, &weight) in self.stage.losses.iter().filter(|(_, weight)| **weight > 0.0) {
             let loss = self.loss(kind, &seen, learner, features, random)?;
-            values.insert(kind.name().to_owned(), loss.to_scalar()?);
+            let value: f32 = loss.to_scalar()?;
+            values.insert(kind.name().to_owned(), value);
+            if !value.is_finite() {
+                // It ends the run, and the others could not be computed.
+                break;
+            }
             let factor = if kind.is_regulariser() { weight * self.ramp() } else { weight };
             total = (total + (loss * factor)?)?;
         }
@@ -89,19 +100,19 @@ impl<'a> Step<'a> {
     }
 
     /// The batch through both towers. A tower that is not trained in this stage passes nothing back.
-    fn look(
-        &self,
+    fn look<'b>(
+        &'b self,
         learner: &Learner,
-        draws: &[Draw],
+        draws: &'b [Draw],
         features: &Tensor,
         random: &mut Random,
-    ) -> candle_core::Result<Seen<'a>> {
+    ) -> candle_core::Result<Seen<'b>> {
         let photos: Vec<&Photo> = draws.iter().map(|draw| &self.photos[draw.photo]).collect();
         let captions: Vec<&Caption> =
             photos.iter().zip(draws).map(|(photo, draw)| &photo.captions[draw.caption]).collect();
         let patches = self.plan.model.image.grid.pow(2);
         let kept = part(patches, self.stage.keep_patches);
-        let chosen = sample_patches(photos.len(), patches, kept, random, &Device::Cpu)?;
+        let chosen = sample_patches(photos.len(), patches, kept, random, features.device())?;
         let keep = (kept < patches).then_some(&chosen);
         let image = learner.towers().image(features, keep, Some(random))?;
         let text = learner.towers().text(&ids(&captions), Some(random))?;
@@ -114,9 +125,9 @@ impl<'a> Step<'a> {
         let image_weights = self.pruned(saturate(&image)?, keep.image)?;
         let mut text_weights = self.pruned(saturate(&text)?, keep.text)?;
         if self.stage.text_mask {
-            text_weights = (text_weights * own_words(&captions, text.dim(1)?)?)?;
+            text_weights = (text_weights * own_words(&captions, &text)?)?;
         }
-        Ok(Seen { photos, captions, image, text, image_weights, text_weights })
+        Ok(Seen { draws, photos, captions, image, text, image_weights, text_weights })
     }
 
     /// Weights without those below the `keep` strongest of each row, if the stage prunes.
@@ -129,7 +140,7 @@ impl<'a> Step<'a> {
             let (_, at, _) = row.select_nth_unstable_by(keep, |a, b| b.total_cmp(a));
             least.push(*at);
         }
-        let least = Tensor::new(least, &Device::Cpu)?.unsqueeze(D::Minus1)?;
+        let least = Tensor::new(least, weights.device())?.unsqueeze(D::Minus1)?;
         let kept = weights.detach().broadcast_gt(&least)?.to_dtype(DType::F32)?;
         weights * kept
     }
@@ -142,21 +153,22 @@ impl<'a> Step<'a> {
         features: &Tensor,
         random: &mut Random,
     ) -> candle_core::Result<Tensor> {
-        let outputs = seen.image.dim(1)?;
+        let (outputs, device) = (seen.image.dim(1)?, features.device());
         let of_photos = |words: fn(&Photo) -> &Words| {
-            matrix(&seen.photos.iter().map(|photo| words(photo)).collect::<Vec<_>>(), outputs)
+            let words: Vec<_> = seen.photos.iter().map(|photo| words(photo)).collect();
+            matrix(&words, outputs, device)
         };
         match kind {
             Loss::Itc => {
                 let scores = scores(seen, learner)?;
-                losses::itc(&scores, &positives(&seen.photos)?, SMOOTHING)
+                losses::itc(&scores, &positives(&seen.photos, device)?, SMOOTHING)
             }
             Loss::GroundingImage => {
                 losses::grounding(&seen.image, &of_photos(|photo| &photo.words)?)
             }
             Loss::GroundingText => {
                 let words: Vec<_> = seen.captions.iter().map(|caption| &caption.words).collect();
-                losses::grounding(&seen.text, &matrix(&words, outputs)?)
+                losses::grounding(&seen.text, &matrix(&words, outputs, device)?)
             }
             Loss::Classes => losses::grounding(&seen.image, &of_photos(|photo| &photo.seen)?),
             Loss::FlopsImage => losses::flops(&seen.image_weights),
@@ -168,6 +180,10 @@ impl<'a> Step<'a> {
             Loss::Mlm => self.hidden_words(seen, learner, random),
             Loss::Mvm => self.hidden_patches(learner, features, random),
             Loss::Itm => matching(seen, learner, random),
+            Loss::Distillation => {
+                let theirs = self.teachers.scores(seen.draws, device)?;
+                losses::score_distillation(&scores(seen, learner)?, &theirs, TEMPERATURE)
+            }
         }
     }
 
@@ -184,7 +200,7 @@ impl<'a> Step<'a> {
         let place = |id| self.plan.places.of(&[id]).first().and_then(|&at| u32::try_from(at).ok());
         let masked = mask_words(&ids(&seen.captions), share, self.plan.mask_token, place, random);
         if masked.targets.is_empty() {
-            return Tensor::zeros((), DType::F32, &Device::Cpu);
+            return Tensor::zeros((), DType::F32, seen.text.device());
         }
         losses::mlm(&learner.towers().masked_words(&masked, Some(random))?, &masked.targets)
     }
@@ -198,7 +214,7 @@ impl<'a> Step<'a> {
         let patches = self.plan.model.image.grid.pow(2);
         let hidden = patches - part(patches, self.stage.keep_patches);
         let photos = features.dim(0)?;
-        let masked = mask_patches(photos, patches, hidden, random, &Device::Cpu)?;
+        let masked = mask_patches(photos, patches, hidden, random, features.device())?;
         let (predicted, target) =
             learner.towers().masked_patches(features, &masked, Some(random))?;
         losses::mvm(&predicted, &target)
@@ -224,13 +240,14 @@ fn matching(
     random: &mut Random,
 ) -> candle_core::Result<Tensor> {
     let scores = scores(seen, learner)?;
-    let negatives = losses::hard_negatives(&scores, &positives(&seen.photos)?, random)?;
+    let positives = positives(&seen.photos, scores.device())?;
+    let negatives = losses::hard_negatives(&scores, &positives, random)?;
     let logits = scores.broadcast_sub(learner.parameter(MATCH_SCORE)?)?.flatten_all()?;
     let batch = seen.photos.len();
     let at = |places: Vec<usize>| -> candle_core::Result<Tensor> {
         let places: Vec<u32> = places.into_iter().map(u32::try_from).collect::<Result<_, _>>()?;
         let count = places.len();
-        logits.index_select(&Tensor::from_vec(places, count, &Device::Cpu)?, 0)
+        logits.index_select(&Tensor::from_vec(places, count, logits.device())?, 0)
     };
     // A photo's row, a caption's column.
     let pairs = (0..batch).map(|at| at * batch + at).collect();
@@ -248,12 +265,12 @@ fn ids(captions: &[&Caption]) -> Vec<Vec<u16>> {
 }
 
 /// 1 where a token is one of the caption's own, else 0 (STAIR, section 3.3).
-fn own_words(captions: &[&Caption], outputs: usize) -> candle_core::Result<Tensor> {
+fn own_words(captions: &[&Caption], pooled: &Tensor) -> candle_core::Result<Tensor> {
     let own: Vec<Words> = captions
         .iter()
         .map(|caption| caption.places.iter().map(|&place| (place, 1.0)).collect())
         .collect();
-    matrix(&own.iter().collect::<Vec<_>>(), outputs)
+    matrix(&own.iter().collect::<Vec<_>>(), pooled.dim(1)?, pooled.device())
 }
 
 /// The mean number of weights above 0 in a row.

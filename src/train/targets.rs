@@ -46,7 +46,8 @@ impl Places {
     }
 }
 
-/// How telling a word is: `ln((n + 1) ÷ (df + 1))`, at most 7 (Spärck Jones 1972, smoothed).
+/// How telling a word is: `ln((n + 1) ÷ (df + 1))`, at most 7 (Spärck Jones 1972, smoothed). Without
+/// captions all words are alike.
 pub(crate) struct Idf {
     weights: Vec<f32>,
 }
@@ -61,7 +62,10 @@ impl Idf {
             count += 1;
         }
         #[expect(clippy::cast_precision_loss, reason = "counts of captions")]
-        let weight = |df: usize| ((count + 1) as f32 / (df + 1) as f32).ln().min(LARGEST_IDF);
+        let weight = |df: usize| match count {
+            0 => 1.0,
+            _ => ((count + 1) as f32 / (df + 1) as f32).ln().min(LARGEST_IDF),
+        };
         Self { weights: frequency.into_iter().map(weight).collect() }
     }
 
@@ -92,12 +96,16 @@ pub(crate) fn mix(one: &Words, share: f32, other: &Words) -> Words {
 }
 
 /// Rows of words as a matrix [rows, outputs].
-pub(crate) fn matrix(rows: &[&Words], outputs: usize) -> candle_core::Result<Tensor> {
+pub(crate) fn matrix(
+    rows: &[&Words],
+    outputs: usize,
+    device: &Device,
+) -> candle_core::Result<Tensor> {
     let mut dense = vec![0.0_f32; rows.len() * outputs];
     for (words, row) in rows.iter().zip(dense.chunks_exact_mut(outputs)) {
         words.iter().for_each(|&(place, share)| row[place] = share);
     }
-    Tensor::from_vec(dense, (rows.len(), outputs), &Device::Cpu)
+    Tensor::from_vec(dense, (rows.len(), outputs), device)
 }
 
 /// Classes as weighted words, found by number, name or WordNet id.

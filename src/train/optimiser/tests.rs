@@ -131,8 +131,8 @@ fn gradients_that_are_no_numbers_change_nothing() {
     let mut run = Run::new();
     let before = run.parameters.tensors().unwrap();
     let loss = (run.parameters.get("text.vector").unwrap() * f64::NAN).unwrap().sum_all().unwrap();
-    let error = run.optimiser.step(&run.parameters, &loss.backward().unwrap(), 0.01).unwrap_err();
-    assert!(error.to_string().contains("NaN"), "{error}");
+    let norm = run.optimiser.step(&run.parameters, &loss.backward().unwrap(), 0.01).unwrap();
+    assert!(norm.is_nan(), "{norm}");
     let after = run.parameters.tensors().unwrap();
     assert!(NAMES.iter().all(|name| difference(&after[*name], &before[*name]) <= 0.0));
 }

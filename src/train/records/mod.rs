@@ -164,9 +164,13 @@ impl Records {
         Ok(records)
     }
 
-    /// The records for a purpose, by their places in the list.
+    /// The records for a purpose, by their places in the list. Without a caption there is nothing to
+    /// measure.
     pub(crate) fn of(&self, purpose: Use) -> Vec<usize> {
-        (0..self.list.len()).filter(|&at| self.list[at].purpose == purpose).collect()
+        let is_of = |record: &Record| {
+            record.purpose == purpose && (purpose == Use::Train || !record.captions.is_empty())
+        };
+        (0..self.list.len()).filter(|&at| is_of(&self.list[at])).collect()
     }
 
     /// Changes when the records do: ids, captions, labels and their order.

@@ -27,7 +27,7 @@ impl Layout {
         }
     }
 
-    fn reader<'a>(self, bytes: &'a [u8]) -> csv::Reader<&'a [u8]> {
+    fn reader(self, bytes: &[u8]) -> csv::Reader<&[u8]> {
         let mut builder = ReaderBuilder::new();
         builder.flexible(true).trim(Trim::All);
         match self {
