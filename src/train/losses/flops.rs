@@ -15,7 +15,7 @@ pub fn flops(z: &Tensor) -> Result<Tensor> {
 /// `Σ_v w_v (mean_i z_iv)²` with `w = 1 ÷ (1 + (x^(log_α 2) − 1)^β)`: tokens that many vectors have cost
 /// most.
 ///
-/// `x` is `document_frequency` [tokens], the share (0 to 1) of vectors that have the token, measured now
+/// `x` is `document_frequency` \[tokens\], the share (0 to 1) of vectors that have the token, measured now
 /// and then. `w` rises from 0 at `x = 0` over 0.5 at `x = alpha` (0 to 1, both excluded) to 1 at `x = 1`;
 /// `beta` is how steeply.
 ///

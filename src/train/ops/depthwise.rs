@@ -37,7 +37,7 @@ impl Depthwise {
         self.size.div_ceil(self.stride)
     }
 
-    /// `x` [channels, size², pictures], `weight` [channels, 1, kernel, kernel], `bias` [channels]
+    /// `x` [channels, size², pictures], `weight` [channels, 1, kernel, kernel], `bias` \[channels\]
     /// → [channels, output_size², pictures].
     ///
     /// # Errors

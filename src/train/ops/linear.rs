@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{Floats, PART, floats, gradient};
 
-/// `x · Wᵀ + b`: `x` [.., inputs], `weight` [outputs, inputs], `bias` [outputs] → [.., outputs].
+/// `x · Wᵀ + b`: `x` [.., inputs], `weight` [outputs, inputs], `bias` \[outputs\] → [.., outputs].
 ///
 /// # Errors
 /// Shapes that do not fit.

@@ -26,7 +26,7 @@ const TOGETHER: usize = 8;
 
 /// For each sequence and token `v`: `max over its positions p of h_p · E_v`, plus `bias_v`.
 ///
-/// `hidden` [rows, channels], `embeddings` [tokens, channels], `bias` [tokens] → [sequences, tokens].
+/// `hidden` [rows, channels], `embeddings` [tokens, channels], `bias` \[tokens\] → [sequences, tokens].
 /// Backwards, only the `gradients` entries of each sequence that have the largest gradient are taken;
 /// `None` takes all, which is exact.
 ///

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{Floats, PART, floats, gradient};
 
 /// `W · x + b`: `x` [inputs, positions, pictures], `weight` [outputs, inputs, 1, 1] or
-/// [outputs, inputs], `bias` [outputs] → [outputs, positions, pictures].
+/// [outputs, inputs], `bias` \[outputs\] → [outputs, positions, pictures].
 ///
 /// # Errors
 /// Shapes that do not fit.

@@ -25,7 +25,7 @@ use super::ops::{Sequences, dropout, linear, max_logits};
 use super::{Parameters, Random};
 use crate::encode::ModelConfig;
 
-/// The vector that stands for a hidden patch, [hidden]: only masked visual modelling needs it.
+/// The vector that stands for a hidden patch, \[hidden\]: only masked visual modelling needs it.
 pub const PATCH_MASK: &str = "masked_patch";
 /// Predicts a hidden patch's features from its hidden state: `.weight` [channels, hidden], `.bias`.
 pub const PATCH_HEAD: &str = "patch_head";
