@@ -23,6 +23,8 @@ use sightword::train::{
 };
 
 const BATCH: usize = 64;
+/// Pictures of the backbone's comparison: with more, candle's convolutions take minutes and gigabytes.
+const PICTURES: usize = 8;
 const HIDDEN: usize = 384;
 /// Tokens of a picture or text whose gradient is taken.
 const GRADIENTS: usize = 512;
@@ -49,7 +51,7 @@ fn main() -> Result<()> {
         }
     }
     if wanted("tail") {
-        compare("blocks 15 to 20 of the backbone", "tail/plain", "tail/ours")?;
+        compare("blocks 15 to 20 of the backbone, 8 pictures", "tail/plain", "tail/ours")?;
     }
     if wanted("step") {
         let Measured { seconds, processor, mib } = in_process("step/ours")?;
@@ -163,7 +165,7 @@ fn tail(how: &str) -> Result<Measured> {
     let encoder = Encoder::embedded()?;
     let blocks = &encoder.config().image.backbone.blocks[FIRST..];
     let mut size = 2 * encoder.config().image.grid;
-    let x = random(&[blocks[0].inputs, size * size, BATCH], 1.0)?;
+    let x = random(&[blocks[0].inputs, size * size, PICTURES], 1.0)?;
     let mut layers = Vec::new();
     for block in blocks {
         let inner = block.inputs * block.expand;
@@ -189,7 +191,7 @@ fn tail(how: &str) -> Result<Measured> {
         });
     }
     let side = x.dim(1)?.isqrt();
-    let x = x.permute((2, 0, 1))?.reshape((BATCH, (), side, side))?;
+    let x = x.permute((2, 0, 1))?.reshape((PICTURES, (), side, side))?;
     let x = Var::from_tensor(&x)?;
     measure(|| {
         let y = layers.iter().try_fold(x.as_tensor().clone(), convolved)?;

@@ -96,6 +96,8 @@ mod tests {
         assert_eq!(masked.ids, [vec![1, 99, 11, 2], vec![1, 99, 99, 99, 2]]);
         assert_eq!(masked.rows, [1, 5, 6, 7]);
         assert_eq!(masked.targets, [0, 1, 0, 2]);
+        let all = mask_words(&ids, 1.0, 99, |_| Some(0), &mut Random::seeded(1, 0));
+        assert_eq!(all.ids, [vec![1, 99, 99, 2], vec![1, 99, 99, 99, 2]], "the ends never are");
     }
 
     #[test]

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
+use sightword_index::TokenId;
 
 use super::*;
+use crate::encode::Encoder;
+use crate::ingest::{DecodeOptions, read, resize};
 use crate::train::ops::testing::random;
 use crate::train::{Group, testing};
 
@@ -85,6 +88,43 @@ fn towers_equal_the_reference() {
     let pooled = towers.text(&ids, None).unwrap();
     let difference = largest_difference(&pooled, &reference["text_pooled"]);
     assert!(difference <= 1e-3, "text logits differ by {difference}");
+}
+
+#[test]
+fn towers_are_those_that_encode() {
+    let encoder = Encoder::embedded().unwrap();
+    let parameters = Parameters::new(&encoder.weights().unwrap(), &[], CPU).unwrap();
+    let outputs = encoder.output_tokens();
+    let towers = Towers::new(&parameters, encoder.config(), outputs, settings(15)).unwrap();
+    let weights = |pooled: Tensor| -> Vec<f32> {
+        saturate(&pooled).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    };
+    let place = |token: TokenId| outputs.binary_search(&token.0).unwrap();
+
+    let text = "two dogs run through the snow";
+    let ids: Vec<u16> = encoder.text_ids(text).into_iter().map(|id| id.0).collect();
+    let trained = weights(towers.text(&[ids], None).unwrap());
+    let encoded = encoder.encode_text(text).unwrap();
+    assert!(encoded.len() > 10);
+    for (token, weight) in encoded {
+        let apart = (trained[place(token)] - weight).abs();
+        assert!(apart < 1e-3, "token {} of the text differs by {apart}", token.0);
+    }
+
+    let photo = Path::new("examples/photos/astronaut.jpg");
+    let photo = read(photo, &DecodeOptions::default()).unwrap();
+    let side = encoder.config().image.size;
+    let pixels = resize(&photo.pixels, side, side);
+    let features = encoder.first_blocks(&[&pixels], 15).unwrap();
+    let trained = weights(towers.image(&features, None, None).unwrap());
+    let encoded = encoder.encode_images(&[photo]).unwrap();
+    assert!(encoded[0].len() > 10);
+    for entry in encoded[0].entries() {
+        let impact = trained[place(entry.token)] * encoder.config().impact_scale;
+        let apart = (impact.min(255.0) - f32::from(entry.impact)).abs();
+        // Impacts are whole numbers.
+        assert!(apart < 0.5 + 0.064, "token {} of the picture differs by {apart}", entry.token.0);
+    }
 }
 
 fn tiny() -> (Parameters, Towers) {
