@@ -243,15 +243,6 @@ impl Encoder {
         Ok(HiddenStates::new(width, states.flatten_all()?.to_vec1()?))
     }
 
-    fn text_ids(&self, text: &str) -> Vec<TokenId> {
-        let special = self.vocabulary.special();
-        let pieces = self.vocabulary.tokenize(text);
-        std::iter::once(special.cls)
-            .chain(pieces.into_iter().map(|piece| piece.id))
-            .chain(std::iter::once(special.sep))
-            .collect()
-    }
-
     /// A text's own words with the weight that each has in general: no network, microseconds.
     ///
     /// # Errors
