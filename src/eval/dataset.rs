@@ -62,18 +62,18 @@ pub enum DatasetError {
 
 /// One line of the file.
 #[derive(Debug, Deserialize)]
-struct Record {
+pub(crate) struct Record {
     #[serde(default)]
-    id: Option<String>,
-    image: String,
+    pub(crate) id: Option<String>,
+    pub(crate) image: String,
     #[serde(default)]
-    tar: Option<String>,
+    pub(crate) tar: Option<String>,
     #[serde(default)]
-    captions: Vec<String>,
+    pub(crate) captions: Vec<String>,
     #[serde(default)]
-    labels: Vec<String>,
+    pub(crate) labels: Vec<String>,
     #[serde(default)]
-    split: Option<String>,
+    pub(crate) split: Option<String>,
 }
 
 /// Where a photo's bytes are: a file, or a part of a tar file.

@@ -46,7 +46,7 @@ mod trial;
 pub use bootstrap::{Difference, RESAMPLES, SEED};
 pub use classes::{Class, ClassFigures, Classes};
 pub use dataset::{Dataset, DatasetError};
-pub(crate) use dataset::{Place, members};
+pub(crate) use dataset::{Place, Record, members};
 pub use error::EvalError;
 pub use evaluate::{EvalOptions, Stage, evaluate};
 pub use latency::{Latency, Times};

@@ -6,37 +6,29 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Raw, Reason, Skipped};
+use crate::eval::Record;
 
-/// A line of JSON Lines.
+/// A line of JSON Lines: what is measured on, and the class that a teacher would give.
 #[derive(Deserialize)]
 struct Line {
-    #[serde(default)]
-    id: Option<String>,
-    image: String,
-    #[serde(default)]
-    tar: Option<String>,
-    #[serde(default)]
-    captions: Vec<String>,
-    #[serde(default)]
-    labels: Vec<String>,
+    #[serde(flatten)]
+    record: Record,
     #[serde(default)]
     wnid: Option<String>,
-    #[serde(default)]
-    split: Option<String>,
 }
 
 /// `{"image", "captions" and/or "labels", "id"?, "tar"?, "split"?, "wnid"?}` a line; without an id
 /// the image's name is the id.
 pub(super) fn lines(bytes: &[u8], skipped: &mut Skipped) -> Vec<Raw> {
     let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    entries(lines.map(serde_json::from_slice::<Line>), skipped, |line| Raw {
-        id: line.id.unwrap_or_else(|| line.image.clone()),
-        image: line.image,
-        tar: line.tar,
-        captions: line.captions,
-        labels: line.labels,
-        wnid: line.wnid,
-        split: line.split,
+    entries(lines.map(serde_json::from_slice), skipped, |Line { record, wnid }| Raw {
+        id: record.id.unwrap_or_else(|| record.image.clone()),
+        image: record.image,
+        tar: record.tar,
+        captions: record.captions,
+        labels: record.labels,
+        wnid,
+        split: record.split,
     })
 }
 
