@@ -230,3 +230,13 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint() {
     let finite = metrics(&trial, "run");
     assert!(finite.iter().all(|line| line["type"] == "dev" || line["losses"]["itc"].is_number()));
 }
+
+#[test]
+#[cfg(not(feature = "cuda"))]
+fn a_processor_that_the_program_was_not_built_for_is_said_with_what_to_do() {
+    let trial = Trial::new(8, &three_stages(CONTRAST));
+    let ran = trial.train("run", &["--device", "cuda"], 2);
+    assert!(ran.err.contains("cannot compute on cuda"), "{}", ran.err);
+    assert!(ran.err.contains("--features cuda, or --device cpu"), "{}", ran.err);
+    assert!(!trial.path("run").exists(), "nothing is begun");
+}

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-use sightword::train::{DevReport, Event, Plan, Summary, TrainConfig, train};
+use clap::{Args, ValueEnum};
+use sightword::train::{DevReport, Event, Plan, Processor, Summary, TrainConfig, train};
 
 use super::Outcome;
 use super::console::{Console, raw_bytes};
@@ -36,15 +36,37 @@ pub(crate) struct Train {
     #[arg(long, value_name = "STAGE")]
     until: Option<String>,
 
+    /// What computes the steps; a GPU needs a program that was built for it
+    #[arg(long, value_name = "DEVICE", value_enum, default_value_t)]
+    device: TrainDevice,
+
     /// Read the config and all records, say what is there, train nothing
     #[arg(long)]
     check: bool,
 }
 
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum TrainDevice {
+    #[default]
+    Cpu,
+    Cuda,
+    Metal,
+}
+
+impl From<TrainDevice> for Processor {
+    fn from(device: TrainDevice) -> Self {
+        match device {
+            TrainDevice::Cpu => Self::Cpu,
+            TrainDevice::Cuda => Self::Cuda,
+            TrainDevice::Metal => Self::Metal,
+        }
+    }
+}
+
 pub(crate) fn run(args: &Train, model: &Model, console: &mut Console) -> anyhow::Result<Outcome> {
     let config = TrainConfig::open(&args.config)?;
     let encoder = model.load()?;
-    let plan = Plan::new(&config, &encoder, &args.out)?;
+    let plan = Plan::new(&config, &encoder, &args.out)?.on(args.device.into())?;
     say_summary(plan.summary(), console);
     if args.check {
         return Ok(Outcome::Found);

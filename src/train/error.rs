@@ -30,6 +30,16 @@ pub enum TrainError {
     /// A tensor operation failed.
     #[error("the step cannot be computed")]
     Compute(#[from] candle_core::Error),
+    /// The processor asked for cannot be used.
+    #[error("cannot compute on {name}\n  try: {}", advice(name, *built))]
+    Processor {
+        /// Its name on the command line.
+        name: &'static str,
+        /// Whether this program was built for it.
+        built: bool,
+        /// What its driver said.
+        source: candle_core::Error,
+    },
     /// A file cannot be read or written.
     #[error("cannot read or write {}", path.display())]
     Io {
@@ -96,4 +106,13 @@ pub enum TrainError {
         /// What is left of the run.
         kept: String,
     },
+}
+
+/// What to do where a processor cannot be used.
+fn advice(name: &str, built: bool) -> String {
+    if built {
+        "--device cpu".to_owned()
+    } else {
+        format!("a program that was built with --features {name}, or --device cpu")
+    }
 }

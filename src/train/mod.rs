@@ -26,6 +26,7 @@
 //!
 //! | file | answers |
 //! | --- | --- |
+//! | `processor.rs` | which processor computes the steps? |
 //! | `parameters.rs` | which tensors are trained, and how fast? |
 //! | `towers/` | what do the towers compute while they are trained? |
 //! | `ops/` | which steps of that have an operator of their own, forward and backward? |
@@ -53,6 +54,7 @@ mod parallel;
 mod parameters;
 mod photos;
 mod plan;
+mod processor;
 mod random;
 mod records;
 mod report;
@@ -75,6 +77,7 @@ pub use error::TrainError;
 pub use optimiser::{AdamW, Optimiser, cosine};
 pub use parameters::{Group, Parameters, Trained};
 pub use plan::{Plan, Summary};
+pub use processor::Processor;
 pub use random::{Random, RandomState};
 pub use records::{Reason, RecordsError, Skipped};
 pub use stages::{Event, OnEvent, train};

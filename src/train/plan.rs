@@ -10,6 +10,7 @@ use crate::encode::{Encoder, ModelConfig};
 use super::config::{ConfigError, StagePart, TrainConfig};
 use super::error::TrainError;
 use super::photos::records;
+use super::processor::Processor;
 use super::records::{Records, Skipped, Use};
 use super::targets::Places;
 
@@ -83,6 +84,15 @@ impl Plan {
             out: out.to_owned(),
             summary,
         })
+    }
+
+    /// The same run, its steps computed on `processor` instead of the CPU. Losses then differ in their
+    /// last digits.
+    ///
+    /// # Errors
+    /// [`TrainError::Processor`] if it cannot be used.
+    pub fn on(self, processor: Processor) -> Result<Self, TrainError> {
+        Ok(Self { device: processor.device()?, ..self })
     }
 
     /// What there is to learn from.
