@@ -12,7 +12,7 @@ use std::{env, fs, process};
 
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor, Var};
-use sightword::encode::Encoder;
+use sightword::encode::{Encoder, Saturation};
 use sightword::train::losses::{flops, grounding, itc, scaled_scores};
 use sightword::train::ops::{
     Depthwise, Sequences, max_logits, plain_max_logits, pointwise, pointwise_relu6,
@@ -246,7 +246,8 @@ fn step() -> Result<Measured> {
         let keep = sample_patches(BATCH, patches, 30, &mut chance, &Device::Cpu)?;
         let image = towers.image(&features, Some(&keep), Some(&mut chance))?;
         let text = towers.text(&texts, Some(&mut chance))?;
-        let (zi, zt) = (saturate(&image)?, saturate(&text)?);
+        let once = Saturation::Once;
+        let (zi, zt) = (saturate(&image, once)?, saturate(&text, once)?);
         let scores = scaled_scores(&zi, &zt, parameters.get("log_scale")?)?;
         let grounded = (grounding(&image, &words)? + grounding(&text, &words)?)?;
         let loss = ((itc(&scores, &own, 0.05)? + grounded)? + (flops(&zi)? + flops(&zt)?)?)?;

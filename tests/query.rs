@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use sightword::encode::Encoder;
 use sightword::query::{
-    CompileError, CompiledQuery, Filter, MAX_WEIGHT, ParsedQuery, Problem, QueryMode,
-    REACHABLE_IMPACT, compile, parse,
+    CompileError, CompiledQuery, Filter, MAX_WEIGHT, ParsedQuery, Problem, QueryMode, compile,
+    parse,
 };
 use sightword_index::SparseVector;
 
@@ -202,7 +202,8 @@ fn the_tower_adds_related_words_and_the_table_does_not() {
     assert_eq!(table.sparse.terms().len(), 2, "cup and coffee");
     for query in [tower, table] {
         let sum: u32 = query.sparse.terms().iter().map(|term| u32::from(term.1)).sum();
-        assert_eq!(query.reachable, sum * REACHABLE_IMPACT);
+        let reachable = u32::from(encoder().config().calibration.reachable);
+        assert_eq!(query.reachable, sum * reachable);
         assert!(query.warnings.is_empty(), "{:?}", query.warnings);
     }
 }

@@ -30,7 +30,7 @@ impl Collection {
         let compiled = self.compile(request)?;
         let condition = self.condition(&request.query.filters)?;
         let shower = Shower::new(&compiled, &self.encoder);
-        let threshold = request.threshold();
+        let threshold = request.threshold(&self.encoder.config().calibration);
         let mut options = SearchOptions::default();
         (options.k, options.filter) = (1, condition.as_deref());
         options.min_score = least_score(threshold, compiled.reachable);

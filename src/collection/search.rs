@@ -15,6 +15,7 @@ use super::{
     terms::Shower,
     verdict::{coverage, default_min_match, least_score},
 };
+use crate::encode::Calibration;
 use crate::query::{CompiledQuery, Filter, compile};
 
 impl Collection {
@@ -34,7 +35,7 @@ impl Collection {
         let compiled = self.compile(request)?;
         let condition = self.condition(&request.query.filters)?;
         let filter = condition.as_deref();
-        let threshold = request.threshold();
+        let threshold = request.threshold(&self.encoder.config().calibration);
         let least = least_score(threshold, compiled.reachable);
         let shower = Shower::new(&compiled, &self.encoder);
 
@@ -207,7 +208,11 @@ fn page<T>(hits: Vec<T>, request: &SearchRequest) -> Vec<T> {
 
 impl SearchRequest {
     /// The coverage from which a picture is a hit.
-    pub(crate) fn threshold(&self) -> f32 {
-        if self.all { 0.0 } else { self.min_match.unwrap_or_else(|| default_min_match(self.mode)) }
+    pub(crate) fn threshold(&self, calibration: &Calibration) -> f32 {
+        match self.min_match {
+            _ if self.all => 0.0,
+            Some(asked) => asked,
+            None => default_min_match(calibration, self.mode),
+        }
     }
 }

@@ -3,19 +3,16 @@
 //! Coverage is the share that a picture scores of what the query could reach. Unlike a score, it
 //! means the same for a query of one word and of twenty, so one threshold serves all.
 
+use crate::encode::Calibration;
 use crate::query::QueryMode;
 
-/// The coverage from which a picture is a hit unless the user says otherwise.
-///
-/// Chosen on the dev split of Flickr8k. With the text tower, 0.18 loses 2.7 % of its captions and lets
-/// through 38 % of 196 ImageNet classes that no dev caption names; at 0.22 these would be 10 % and
-/// 25 %. A table's few words spread more, so it needs more coverage: 0.25 loses 4 % and lets through
-/// 66 %.
+/// The coverage from which a picture is a hit unless the user says otherwise: what the model was
+/// calibrated to. A table's few words spread more, so they need more coverage.
 #[must_use]
-pub fn default_min_match(mode: QueryMode) -> f32 {
+pub fn default_min_match(calibration: &Calibration, mode: QueryMode) -> f32 {
     match mode {
-        QueryMode::Tower => 0.18,
-        QueryMode::Table => 0.25,
+        QueryMode::Tower => calibration.min_match,
+        QueryMode::Table => calibration.min_match_table,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::saturation::Saturation;
+
 /// The format that this program reads.
 pub(crate) const FORMAT: &str = "sightword-model/1";
 
@@ -29,6 +31,9 @@ pub struct ModelConfig {
     pub image: ImageConfig,
     /// How many tokens are kept on either side.
     pub keep: Keep,
+    /// What a match amounts to with this model.
+    #[serde(default)]
+    pub calibration: Calibration,
     /// A weight `w` is stored as the whole number `round(w · impact_scale)`, at most 255.
     pub impact_scale: f32,
 }
@@ -57,6 +62,9 @@ pub struct ImageConfig {
     pub std: f32,
     /// Side of the square grid of patches, at most 16, so that a patch is a `u8`.
     pub grid: usize,
+    /// How a maximum over the patches becomes a weight.
+    #[serde(default)]
+    pub saturation: Saturation,
     /// The convolutional backbone.
     pub backbone: BackboneConfig,
 }
@@ -91,6 +99,26 @@ pub struct BlockConfig {
     pub outputs: usize,
     /// Whether the input is added to the output.
     pub residual: bool,
+}
+
+/// What a match amounts to with a model, measured on photos that it was not trained on. The default
+/// is that of the first model, `v0`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Calibration {
+    /// The impact, 1 to 255, that a token is taken to reach in a picture that plainly shows it.
+    /// Coverage is the share that a picture scores of a query whose tokens all reach it.
+    pub reachable: u8,
+    /// The coverage, 0 to 1, from which a picture is an answer to a text that the tower read.
+    pub min_match: f32,
+    /// The same for a text whose weights come from the table.
+    pub min_match_table: f32,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self { reachable: 128, min_match: 0.18, min_match_table: 0.25 }
+    }
 }
 
 /// How many tokens are kept on either side.
@@ -139,6 +167,11 @@ impl ModelConfig {
         }
         if !(config.impact_scale.is_finite() && config.impact_scale > 0.0) {
             return wrong(format!("impact_scale {}", config.impact_scale));
+        }
+        let Calibration { reachable, min_match, min_match_table } = config.calibration;
+        let shares = [min_match, min_match_table];
+        if reachable == 0 || !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
+            return wrong(format!("calibration {reachable}, {min_match}, {min_match_table}"));
         }
         Ok(config)
     }

@@ -9,9 +9,10 @@ use candle_core::Tensor;
 use sightword_index::{SparseVector, TokenId, VectorError};
 
 use super::config::ModelConfig;
-use super::head::Words;
+use super::head::{Pooled, Words};
 use super::image::ImageTower;
 use super::prune::{TokenWeights, quantise, strongest};
+use super::saturation::Saturation;
 use super::states::HiddenStates;
 use super::text::TextTower;
 use super::vocabulary::Vocabulary;
@@ -210,8 +211,8 @@ impl Encoder {
         each.map(|(pooled, states)| Ok((self.picture_vector(pooled)?, states))).collect()
     }
 
-    fn picture_vector(&self, pooled: &super::head::Pooled) -> Result<SparseVector, EncodeError> {
-        let kept = strongest(&pooled.logits, self.config.keep.image);
+    fn picture_vector(&self, pooled: &Pooled) -> Result<SparseVector, EncodeError> {
+        let kept = strongest(&pooled.logits, self.config.keep.image, self.config.image.saturation);
         let entries = kept.into_iter().filter_map(|kept| {
             let impact = quantise(kept.weight, self.config.impact_scale);
             // A patch is a whole number below 16 · 16: the grid was checked when the model opened.
@@ -228,7 +229,7 @@ impl Encoder {
     /// [`EncodeError`] when the text tower cannot be set up or computed.
     pub fn encode_text(&self, text: &str) -> Result<TokenWeights, EncodeError> {
         let pooled = self.text_tower()?.forward(&self.text_ids(text))?;
-        let kept = strongest(&pooled.logits, self.config.keep.text);
+        let kept = strongest(&pooled.logits, self.config.keep.text, Saturation::Once);
         let token = |at: usize| TokenId(self.words.outputs[at]);
         Ok(kept.into_iter().map(|kept| (token(kept.at), kept.weight)).collect())
     }

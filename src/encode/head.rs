@@ -28,7 +28,7 @@ impl Words {
     }
 }
 
-/// The maximum over positions of each output token's logit, before `ln(1 + relu(·))`.
+/// The maximum over positions of each output token's logit, before it is saturated.
 pub(crate) struct Pooled {
     /// In the order of the output tokens.
     pub(crate) logits: Vec<f32>,

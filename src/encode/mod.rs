@@ -1,8 +1,8 @@
 //! Which words does a picture or a text have, and how strongly?
 //!
 //! Both towers end in the same vocabulary: a hidden state for each patch (or token) goes through a
-//! BERT masked-language-model head, the maximum over positions is kept, and `ln(1 + relu(·))` of it
-//! is the weight of that word (STAIR, arXiv 2301.13081, section 3). Pictures keep their winning
+//! BERT masked-language-model head, the maximum over positions is kept, and saturated, as `ln(1 + relu(·))`:
+//! the weight of that word (STAIR, arXiv 2301.13081, section 3). Pictures keep their winning
 //! patch beside each word.
 //!
 //! | file | answers |
@@ -15,6 +15,7 @@
 //! | `bert.rs`, `head.rs` | the transformer layers and the vocabulary head that both towers share |
 //! | `efficientnet.rs`, `image.rs`, `text.rs` | the towers |
 //! | `states.rs` | what do the towers know of each patch and token before they name words? |
+//! | `saturation.rs` | how does a maximum of logits become a weight? |
 //! | `prune.rs` | which weights are kept, and as which whole numbers? |
 //! | `quantise_model.rs` | how did the default model come to 8 bits? |
 
@@ -28,15 +29,17 @@ mod image;
 pub(crate) mod ops;
 mod prune;
 pub mod quantise_model;
+mod saturation;
 mod states;
 mod text;
 mod vocabulary;
 pub(crate) mod weights;
 
-pub use config::{BlockConfig, ModelConfig};
+pub use config::{BlockConfig, Calibration, ModelConfig};
 pub(crate) use encoder::read_files;
 pub use encoder::{EncodeError, Encoder, ModelError};
 pub(crate) use prune::strongest;
 pub use prune::{TokenWeights, quantise};
+pub use saturation::Saturation;
 pub use states::HiddenStates;
 pub use vocabulary::{Piece, Vocabulary};

@@ -2,6 +2,8 @@
 
 use sightword_index::TokenId;
 
+use super::saturation::Saturation;
+
 /// Tokens by rising id with their weights, all above 0.
 pub type TokenWeights = Vec<(TokenId, f32)>;
 
@@ -15,7 +17,7 @@ pub fn quantise(weight: f32, scale: f32) -> u8 {
     impact
 }
 
-/// A kept token: its place among the output tokens, and its weight `ln(1 + relu(logit))`.
+/// A kept token: its place among the output tokens, and its weight.
 pub(crate) struct Kept {
     pub(crate) at: usize,
     pub(crate) weight: f32,
@@ -23,10 +25,10 @@ pub(crate) struct Kept {
 
 /// The `keep` strongest tokens of pooled logits, in the order of the output tokens. Of equally
 /// strong ones the first is kept, so that the choice never depends on a sort.
-pub(crate) fn strongest(logits: &[f32], keep: usize) -> Vec<Kept> {
+pub(crate) fn strongest(logits: &[f32], keep: usize, saturation: Saturation) -> Vec<Kept> {
     let positive = logits.iter().enumerate().filter(|&(_, &logit)| logit > 0.0);
     let mut kept: Vec<Kept> =
-        positive.map(|(at, &logit)| Kept { at, weight: logit.ln_1p() }).collect();
+        positive.map(|(at, &logit)| Kept { at, weight: saturation.weight(logit) }).collect();
     if kept.len() > keep {
         let stronger = |a: &Kept, b: &Kept| b.weight.total_cmp(&a.weight).then(a.at.cmp(&b.at));
         kept.select_nth_unstable_by(keep, stronger);

@@ -20,7 +20,7 @@ use super::second_look::second_look;
 use super::tokens::{active, interpretability, token_use};
 use super::trec::{self, Trec};
 use super::trial::Trial;
-use crate::collection::{Rerank, default_min_match};
+use crate::collection::Rerank;
 use crate::encode::Encoder;
 use crate::query::QueryMode;
 
@@ -37,8 +37,8 @@ pub struct EvalOptions {
     /// A JSON Lines file of queries with an exclusion: `{"query", "not", "relevant", "forbidden"}`,
     /// the last two lists of photos' ids.
     pub negation: Option<PathBuf>,
-    /// The least coverage that counts as an answer, 0 to 1.
-    pub min_match: f32,
+    /// The least coverage that counts as an answer, 0 to 1. `None`: what the model was calibrated to.
+    pub min_match: Option<f32>,
     /// A folder for run and qrels files.
     pub trec: Option<PathBuf>,
     /// An HTML file for the queries that fail.
@@ -48,13 +48,12 @@ pub struct EvalOptions {
 }
 
 impl EvalOptions {
-    /// On all cores, with the verdict's usual threshold for the mode.
+    /// On all cores, and nothing but recall.
     #[must_use]
     pub fn new(mode: QueryMode) -> Self {
         let jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let min_match = default_min_match(mode);
-        let (no_answer, negation, trec, failures) = (None, None, None, None);
-        let rerank = None;
+        let (no_answer, negation, min_match) = (None, None, None);
+        let (trec, failures, rerank) = (None, None, None);
         Self { mode, jobs, no_answer, negation, min_match, trec, failures, rerank }
     }
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::collection::default_min_match;
+
 use super::bootstrap::Sample;
 use super::dataset::lines;
 use super::error::EvalError;
@@ -42,20 +44,22 @@ pub(crate) fn no_answer(
     samples: &mut Samples,
 ) -> Result<NoAnswer, EvalError> {
     let options = trial.options;
+    let calibrated = default_min_match(&trial.encoder.config().calibration, options.mode);
+    let min_match = options.min_match.unwrap_or(calibrated);
     let mut answered = Vec::new();
     for text in absent {
         let query = compile_plain(trial.encoder, text, options.mode)?;
-        answered.push(share(trial.index.answers(&query, options.min_match)?));
+        answered.push(share(trial.index.answers(&query, min_match)?));
     }
     let mut lost = Vec::new();
     for caption in &trial.captions {
-        let is_answered = trial.index.answers(&caption.compiled, options.min_match)?;
+        let is_answered = trial.index.answers(&caption.compiled, min_match)?;
         lost.push((caption.right[0], share(!is_answered)));
     }
     let false_answers = Sample::mean(answered.into_iter().enumerate());
     Ok(NoAnswer {
         // To four decimals: an `f32` has no more to say.
-        threshold: (f64::from(options.min_match) * 1e4).round() / 1e4,
+        threshold: (f64::from(min_match) * 1e4).round() / 1e4,
         queries: absent.len(),
         false_answers: samples.add("no_answer.false_answers", false_answers),
         lost_answers: samples.add("no_answer.lost_answers", Sample::mean(lost)),

@@ -6,6 +6,8 @@ use std::ops::Range;
 use sightword_index::{Exclusion, QueryError, SparseQuery, SparseVector, TokenId};
 
 use super::parse::ParsedQuery;
+#[cfg(doc)]
+use crate::encode::Calibration;
 use crate::encode::{EncodeError, Encoder, Piece, Vocabulary, quantise};
 
 /// The impact from which a token counts as "in the picture" for an exclusion.
@@ -14,11 +16,6 @@ use crate::encode::{EncodeError, Encoder, Piece, Vocabulary, quantise};
 /// Flickr8k's dev split this leaves in 31 % of the photos that show the thing and takes out 9 % of
 /// those that do not; at 40 it would be 36 % and 7 %, at 64 already 47 % and 4 %.
 pub const EXCLUSION_FLOOR: u8 = 1;
-
-/// The impact that a token is taken to reach in a picture that plainly shows it. A query's
-/// greatest reachable score is the sum of its weights times this; coverage is the share of it
-/// that a picture scores.
-pub const REACHABLE_IMPACT: u32 = 128;
 
 /// Where a text's weights come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,7 +40,8 @@ pub struct CompiledQuery {
     pub words: Vec<WordGroup>,
     /// The word or phrase behind each of `sparse.exclusions()`, in the same order.
     pub excluded: Vec<String>,
-    /// The greatest score that a picture can be expected to reach: Σ weight · [`REACHABLE_IMPACT`].
+    /// The greatest score that a picture can be expected to reach: Σ weight ·
+    /// [`Calibration::reachable`]. Coverage is the share of it that a picture scores.
     pub reachable: u32,
     /// What the user should know: words without effect, words the model does not know.
     pub warnings: Vec<String>,
@@ -120,7 +118,8 @@ pub fn compile(
 
     let (terms, scale) = quantised(&weights, impact_scale);
     let (exclusions, excluded) = exclusions(&parsed.excluded, vocabulary, &mut warnings);
-    let reachable = terms.iter().map(|(_, weight)| u32::from(*weight) * REACHABLE_IMPACT).sum();
+    let reachable = u32::from(encoder.config().calibration.reachable);
+    let reachable = terms.iter().map(|(_, weight)| u32::from(*weight) * reachable).sum();
     let words = word_groups(&parsed.text, &pieces, &terms);
     let sparse = SparseQuery::new(terms, exclusions)?;
     Ok(CompiledQuery { sparse, scale, words, excluded, reachable, warnings })

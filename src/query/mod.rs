@@ -18,9 +18,7 @@ mod filter;
 mod parse;
 mod weights;
 
-pub use compile::{
-    CompileError, CompiledQuery, EXCLUSION_FLOOR, QueryMode, REACHABLE_IMPACT, WordGroup, compile,
-};
+pub use compile::{CompileError, CompiledQuery, EXCLUSION_FLOOR, QueryMode, WordGroup, compile};
 pub use error::{ParseError, Problem};
 pub use filter::{Comparison, Filter, Measure, PathPattern, Size};
 pub use parse::{Boost, MAX_WEIGHT, ParsedQuery, parse};

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encode::{quantise, strongest};
+use crate::encode::{Saturation, quantise, strongest};
 use crate::eval::success;
 
 /// A pruned vector: places among the output tokens, rising, with their impacts.
@@ -56,8 +56,8 @@ pub struct DevReport {
 }
 
 /// The `keep` strongest of pooled logits as impacts.
-pub(crate) fn prune(logits: &[f32], keep: usize, scale: f32) -> Vector {
-    let kept = strongest(logits, keep).into_iter();
+pub(crate) fn prune(logits: &[f32], keep: usize, saturation: Saturation, scale: f32) -> Vector {
+    let kept = strongest(logits, keep, saturation).into_iter();
     let impacts = kept.map(|kept| (kept.at, quantise(kept.weight, scale)));
     impacts.filter(|(_, impact)| *impact > 0).collect()
 }
@@ -159,7 +159,9 @@ mod tests {
 
     #[test]
     fn the_strongest_weights_become_impacts() {
-        assert_eq!(prune(&[1.0, -2.0, 3.0, 0.001], 2, 64.0), [(0, 44), (2, 89)]);
-        assert_eq!(prune(&[0.001], 2, 64.0), []);
+        assert_eq!(prune(&[1.0, -2.0, 3.0, 0.001], 2, Saturation::Once, 64.0), [(0, 44), (2, 89)]);
+        assert_eq!(prune(&[0.001], 2, Saturation::Once, 64.0), []);
+        // ln(1 + ln 4) · 64.
+        assert_eq!(prune(&[3.0], 2, Saturation::Twice, 64.0), [(0, 56)]);
     }
 }

@@ -9,7 +9,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::encode::quantise_model::quantise_weights;
-use crate::encode::{Encoder, ModelConfig};
+use crate::encode::{Encoder, ModelConfig, Saturation};
 
 use super::error::TrainError;
 
@@ -108,7 +108,7 @@ impl QueryTable {
     /// Adds a text: the places of its own tokens, and its pooled logits.
     pub(crate) fn add(&mut self, places: &[usize], logits: &[f32]) {
         for &place in places {
-            self.sums[place] += logits[place].max(0.0).ln_1p();
+            self.sums[place] += Saturation::Once.weight(logits[place]);
             self.counts[place] += 1;
         }
     }

@@ -14,6 +14,7 @@ use super::targets::{Words, matrix};
 use super::teachers::Teachers;
 use super::towers::{mask_patches, mask_words, sample_patches};
 use super::{Random, saturate};
+use crate::encode::Saturation;
 
 /// Share of the right answer that is spread over the batch (Szegedy et al., arXiv 1512.00567, section 7).
 const SMOOTHING: f64 = 0.05;
@@ -121,9 +122,9 @@ impl<'a> Step<'a> {
             false => pooled,
         };
         let (image, text) = (still(image, Trained::Text), still(text, Trained::Image));
-        let keep = self.plan.model.keep;
-        let image_weights = self.pruned(saturate(&image)?, keep.image)?;
-        let mut text_weights = self.pruned(saturate(&text)?, keep.text)?;
+        let (keep, saturation) = (self.plan.model.keep, self.plan.model.image.saturation);
+        let image_weights = self.pruned(saturate(&image, saturation)?, keep.image)?;
+        let mut text_weights = self.pruned(saturate(&text, Saturation::Once)?, keep.text)?;
         if self.stage.text_mask {
             text_weights = (text_weights * own_words(&captions, &text)?)?;
         }

@@ -11,6 +11,7 @@ use super::losses::{
 use super::ops::testing::random;
 use super::towers::{mask_patches, mask_words};
 use super::*;
+use crate::encode::Saturation;
 
 const CPU: &Device = &Device::Cpu;
 /// What no gradient may reach.
@@ -59,7 +60,8 @@ fn loss(parameters: &Parameters, towers: &Towers, random: &mut Random) -> Result
     let Batch { features, texts, own, words } = batch();
     let image = towers.image(&features, None, Some(random))?;
     let text = towers.text(&texts, Some(random))?;
-    let (picture_weights, text_weights) = (saturate(&image)?, saturate(&text)?);
+    let once = Saturation::Once;
+    let (picture_weights, text_weights) = (saturate(&image, once)?, saturate(&text, once)?);
     let scores = scaled_scores(&picture_weights, &text_weights, parameters.get("log_scale")?)?;
     let negatives = hard_negatives(&scores, &own, random)?;
     let at = |pairs: Vec<(usize, usize)>| {

@@ -106,7 +106,10 @@ fn winners_are_the_patches_of_the_reference() {
 /// How many of the `n` strongest tokens of two pooled vectors are the same.
 fn overlap(a: &Pooled, b: &Pooled, n: usize) -> usize {
     let top = |pooled: &Pooled| {
-        strongest(&pooled.logits, n).into_iter().map(|kept| kept.at).collect::<Vec<_>>()
+        strongest(&pooled.logits, n, Saturation::Once)
+            .into_iter()
+            .map(|kept| kept.at)
+            .collect::<Vec<_>>()
     };
     let (a, b) = (top(a), top(b));
     a.iter().filter(|token| b.contains(token)).count()

@@ -23,7 +23,7 @@ use self::backbone::Backbone;
 use self::layer::{Layer, Norm, Transform, linear_of};
 use super::ops::{Sequences, dropout, linear, max_logits};
 use super::{Parameters, Random};
-use crate::encode::ModelConfig;
+use crate::encode::{ModelConfig, Saturation};
 
 /// The vector that stands for a hidden patch, \[hidden\]: only masked visual modelling needs it.
 pub const PATCH_MASK: &str = "masked_patch";
@@ -342,10 +342,14 @@ fn patch_means(features: &Tensor, patches: usize) -> Result<Tensor> {
     cells.reshape((pictures * patches, channels))
 }
 
-/// `ln(1 + max(x, 0))`: pooled logits → weights (STAIR, arXiv 2301.13081, equation 2).
+/// Pooled logits → weights.
 ///
 /// # Errors
 /// What the device says.
-pub fn saturate(pooled: &Tensor) -> Result<Tensor> {
-    (pooled.relu()? + 1.0)?.log()
+pub fn saturate(pooled: &Tensor, saturation: Saturation) -> Result<Tensor> {
+    let once = (pooled.relu()? + 1.0)?.log()?;
+    match saturation {
+        Saturation::Once => Ok(once),
+        Saturation::Twice => (once + 1.0)?.log(),
+    }
 }

@@ -7,7 +7,7 @@ use candle_core::Device;
 use sightword_index::TokenId;
 
 use super::*;
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Saturation};
 use crate::ingest::{DecodeOptions, read, resize};
 use crate::train::ops::testing::random;
 use crate::train::{Group, testing};
@@ -97,7 +97,7 @@ fn towers_are_those_that_encode() {
     let outputs = encoder.output_tokens();
     let towers = Towers::new(&parameters, encoder.config(), outputs, settings(15)).unwrap();
     let weights = |pooled: Tensor| -> Vec<f32> {
-        saturate(&pooled).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        saturate(&pooled, Saturation::Once).unwrap().flatten_all().unwrap().to_vec1().unwrap()
     };
     let place = |token: TokenId| outputs.binary_search(&token.0).unwrap();
 
