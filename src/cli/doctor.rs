@@ -7,7 +7,7 @@ use sightword::collection::{Check, CheckStatus, Collection};
 
 use super::console::Console;
 use super::json;
-use super::place::{Model, Place};
+use super::place::{Model, Place, Second};
 use super::{Outcome, sanitize};
 
 /// Check the index, its folders and the model
@@ -19,6 +19,9 @@ use super::{Outcome, sanitize};
 pub(crate) struct Doctor {
     #[command(flatten)]
     place: Place,
+
+    #[command(flatten)]
+    second: Second,
 
     /// Print JSON Lines
     #[arg(long)]
@@ -35,7 +38,11 @@ struct CheckLine<'a> {
 
 pub(crate) fn run(args: &Doctor, model: &Model, console: &mut Console) -> anyhow::Result<Outcome> {
     let encoder = model.load()?;
-    let checks = Collection::diagnose(&args.place.find()?, &encoder);
+    let index = args.place.find()?;
+    let mut checks = Collection::diagnose(&index, &encoder);
+    if let Some(reranker) = args.second.find(&encoder)? {
+        checks.push(Collection::check_features(&index, &*reranker));
+    }
     let failed = checks.iter().any(|check| check.status == CheckStatus::Fail);
     for check in &checks {
         if args.json {

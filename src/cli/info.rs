@@ -10,7 +10,7 @@ use super::Outcome;
 use super::console::Console;
 use super::format::{self, count, counted};
 use super::json::{self, JsonPath};
-use super::place::{Model, Place};
+use super::place::{Model, Place, Second};
 
 /// Say what the index holds, and with which model it was made
 #[derive(Debug, Args)]
@@ -22,6 +22,9 @@ pub(crate) struct InfoArgs {
     #[command(flatten)]
     place: Place,
 
+    #[command(flatten)]
+    second: Second,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -32,17 +35,25 @@ pub(crate) fn run(
     model: &Model,
     console: &mut Console,
 ) -> anyhow::Result<Outcome> {
-    let collection = args.place.open(model.load()?)?;
+    let encoder = model.load()?;
+    let reranker = args.second.find(&encoder)?;
+    let collection = args.place.open(encoder)?;
     let info = collection.info()?;
+    let second = reranker.map(|reranker| {
+        let stored = collection.stored_features(&*reranker)?;
+        let (name, hash) = (reranker.name().to_owned(), reranker.hash().to_owned());
+        anyhow::Ok(SecondLine { name, hash, images: stored.len(), bytes: stored.bytes() })
+    });
+    let second = second.transpose()?;
     if args.json {
-        print_json(&info, console)?;
+        print_json(&info, second, console)?;
     } else {
-        print(&info, console)?;
+        print(&info, second.as_ref(), console)?;
     }
     Ok(Outcome::Found)
 }
 
-fn print(info: &Info, console: &mut Console) -> anyhow::Result<()> {
+fn print(info: &Info, second: Option<&SecondLine>, console: &mut Console) -> anyhow::Result<()> {
     let dir = console.path_said(&info.dir);
     let mut rows = vec![("index", dir)];
     for root in &info.roots {
@@ -62,6 +73,11 @@ fn print(info: &Info, console: &mut Console) -> anyhow::Result<()> {
         ("language", String::from("English words, lower case")),
         ("format", info.format.to_string()),
     ]);
+    if let Some(SecondLine { name, hash, images, bytes }) = second {
+        let stored = counted(*images as u64, "image", "images");
+        let size = format::bytes(*bytes);
+        rows.push(("re-ranker", format!("{name} {hash}, features of {stored} ({size})")));
+    }
     if let Some(ago) = info.last_commit.and_then(|time| time.elapsed().ok()) {
         rows.push(("written", format!("{} ago", format::whole_seconds(ago))));
     }
@@ -113,8 +129,20 @@ struct InfoLine<'a> {
     bytes: u64,
     inverted_bytes: u64,
     forward_bytes: u64,
+    reranker: Option<SecondLine>,
     /// Seconds since 1970.
     last_commit: Option<u64>,
+}
+
+/// The re-ranker, and what is stored for it.
+#[derive(Serialize)]
+struct SecondLine {
+    name: String,
+    hash: String,
+    /// Images whose features are stored.
+    images: usize,
+    /// Bytes of these.
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -129,7 +157,11 @@ struct BucketLine {
     tokens: u64,
 }
 
-fn print_json(info: &Info, console: &mut Console) -> anyhow::Result<()> {
+fn print_json(
+    info: &Info,
+    second: Option<SecondLine>,
+    console: &mut Console,
+) -> anyhow::Result<()> {
     let root =
         |root: &RootInfo| RootLine { path: JsonPath::new(&root.path), available: root.available };
     let bucket = |bucket: &Bucket| BucketLine { at_most: bucket.at_most, tokens: bucket.tokens };
@@ -154,6 +186,7 @@ fn print_json(info: &Info, console: &mut Console) -> anyhow::Result<()> {
         bytes: info.bytes,
         inverted_bytes: info.inverted_bytes,
         forward_bytes: info.forward_bytes,
+        reranker: second,
         last_commit: since_1970.map(|time| time.as_secs()),
     };
     json::line(&line, console.out())?;

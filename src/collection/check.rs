@@ -7,7 +7,6 @@ use sightword_index::verify_segments;
 use super::{
     Collection,
     engine::{damaged_files, segment_files},
-    error::CollectionError,
     files::FileKey,
     layout::Layout,
     lock::{self, State},
@@ -49,11 +48,11 @@ pub enum CheckStatus {
     Fail,
 }
 
-fn ok(name: &'static str, detail: impl Into<String>) -> Check {
+pub(crate) fn ok(name: &'static str, detail: impl Into<String>) -> Check {
     Check { name, status: CheckStatus::Ok, detail: detail.into(), fix: None }
 }
 
-fn bad(
+pub(crate) fn bad(
     name: &'static str,
     status: CheckStatus,
     detail: impl Into<String>,
@@ -63,7 +62,7 @@ fn bad(
 }
 
 /// An error as a failed check: its second line says what to do.
-fn failed(name: &'static str, error: &CollectionError) -> Check {
+pub(crate) fn failed(name: &'static str, error: &dyn std::error::Error) -> Check {
     let text = error.to_string();
     let (detail, fix) = text.split_once("\n  try: ").unwrap_or((&text, ""));
     let fix = (!fix.is_empty()).then(|| fix.to_owned());

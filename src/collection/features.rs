@@ -1,13 +1,16 @@
 //! What the re-ranker keeps of pictures: made with their vectors, or later from the files.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use sightword_index::SparseVector;
 
 use super::{
     Collection,
+    check::{Check, CheckStatus, bad, failed, ok},
     error::CollectionError,
     examine::shrink,
+    layout::Layout,
     refresh::OnProgress,
     report::{Phase, Progress, RefreshOptions},
     schema::Record,
@@ -48,6 +51,25 @@ impl Collection {
     /// If their file cannot be read or is damaged; it can be made again.
     pub fn stored_features(&self, reranker: &dyn Reranker) -> Result<FeatureCache, CacheError> {
         FeatureCache::open(&self.layout.features(), reranker)
+    }
+
+    /// Whether the stored features of `reranker` are whole. Reads all of them.
+    #[must_use]
+    pub fn check_features(index_dir: &Path, reranker: &dyn Reranker) -> Check {
+        let name = "features";
+        match FeatureCache::open(&Layout::new(index_dir).features(), reranker) {
+            Ok(stored) => match stored.torn() {
+                0 => ok(name, format!("{} pictures for {}", stored.len(), reranker.name())),
+                torn => bad(
+                    name,
+                    CheckStatus::Warn,
+                    format!("{torn} of {} pictures have damaged ones", stored.len()),
+                    "nothing: search makes them from the files; or delete the folder `features` of \
+                     the index, then sightword index --rerank-features",
+                ),
+            },
+            Err(error) => failed(name, &error),
+        }
     }
 
     /// To add features; the caller holds the index's lock.

@@ -229,6 +229,18 @@ impl FeatureCache {
         self.slots.contains_key(&id)
     }
 
+    /// Pictures whose stored features are not what was written. Reads all of them.
+    #[must_use]
+    pub fn torn(&self) -> usize {
+        self.slots.keys().filter(|id| self.get(**id).is_none()).count()
+    }
+
+    /// Bytes of the features that are stored.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.slots.len() as u64 * (self.place.value_bytes + KEY_BYTES) as u64
+    }
+
     /// Pictures whose features are stored.
     #[must_use]
     pub fn len(&self) -> usize {
