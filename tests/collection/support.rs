@@ -14,6 +14,7 @@ use sightword::{
         SearchRequest,
     },
     encode::Encoder,
+    ingest::ContentId,
     query::parse,
 };
 use tempfile::TempDir;
@@ -156,6 +157,12 @@ pub(crate) fn likes(collection: &Collection, path: &Path) -> SearchReply {
     request.like = Some(Like::Path(path.into()));
     request.all = true;
     collection.search(&request).unwrap()
+}
+
+/// The id of a picture that is in the index.
+pub(crate) fn id_of(collection: &Collection, path: &Path) -> ContentId {
+    let reply = likes(collection, path);
+    reply.hits.iter().find(|hit| hit.paths == [path]).expect("its picture").id
 }
 
 /// Finds what has a word, given as a raw token of weight 1.

@@ -96,14 +96,14 @@ fn towers_are_those_that_encode() {
     let parameters = Parameters::new(&encoder.weights().unwrap(), &[], CPU).unwrap();
     let outputs = encoder.output_tokens();
     let towers = Towers::new(&parameters, encoder.config(), outputs, settings(15)).unwrap();
-    let weights = |pooled: Tensor| -> Vec<f32> {
-        saturate(&pooled, Saturation::Once).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    let weights = |pooled: Tensor, saturation| -> Vec<f32> {
+        saturate(&pooled, saturation).unwrap().flatten_all().unwrap().to_vec1().unwrap()
     };
     let place = |token: TokenId| outputs.binary_search(&token.0).unwrap();
 
     let text = "two dogs run through the snow";
     let ids: Vec<u16> = encoder.text_ids(text).into_iter().map(|id| id.0).collect();
-    let trained = weights(towers.text(&[ids], None).unwrap());
+    let trained = weights(towers.text(&[ids], None).unwrap(), Saturation::Once);
     let encoded = encoder.encode_text(text).unwrap();
     assert!(encoded.len() > 10);
     for (token, weight) in encoded {
@@ -116,7 +116,8 @@ fn towers_are_those_that_encode() {
     let side = encoder.config().image.size;
     let pixels = resize(&photo.pixels, side, side);
     let features = encoder.first_blocks(&[&pixels], 15).unwrap();
-    let trained = weights(towers.image(&features, None, None).unwrap());
+    let pooled = towers.image(&features, None, None).unwrap();
+    let trained = weights(pooled, encoder.config().image.saturation);
     let encoded = encoder.encode_images(&[photo]).unwrap();
     assert!(encoded[0].len() > 10);
     for entry in encoded[0].entries() {
