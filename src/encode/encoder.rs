@@ -11,7 +11,7 @@ use sightword_index::{SparseVector, TokenId, VectorError};
 use super::config::ModelConfig;
 use super::head::Words;
 use super::image::ImageTower;
-use super::prune::{TokenWeights, quantise, strongest};
+use super::prune::{TokenWeights, quantise, strongest, weight_of};
 use super::states::HiddenStates;
 use super::text::TextTower;
 use super::vocabulary::Vocabulary;
@@ -220,6 +220,24 @@ impl Encoder {
             (impact > 0).then(|| (TokenId(self.words.outputs[kept.at]), impact, patch))
         });
         Ok(SparseVector::with_patches(entries)?)
+    }
+
+    /// How strongly each patch of a picture, row by row of the grid, shows each of some tokens: their
+    /// weights before the maximum over patches is taken. Tokens that no picture can have are left out.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the image tower cannot be set up or computed.
+    pub fn patch_weights(
+        &self,
+        picture: &Picture,
+        tokens: &[TokenId],
+    ) -> Result<Vec<Vec<f32>>, EncodeError> {
+        let outputs =
+            tokens.iter().filter_map(|token| self.words.outputs.binary_search(&token.0).ok());
+        let side = self.config.image.size;
+        let pixels = resize(&picture.pixels, side, side);
+        let logits = self.image_tower()?.patch_logits(&pixels, &outputs.collect::<Vec<_>>())?;
+        Ok(logits.into_iter().map(|row| row.into_iter().map(weight_of).collect()).collect())
     }
 
     /// A text's words with weights, expanded by the text tower: at most `keep.text`.

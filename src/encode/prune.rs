@@ -15,10 +15,15 @@ pub fn quantise(weight: f32, scale: f32) -> u8 {
     impact
 }
 
-/// A kept token: its place among the output tokens, and its weight `ln(1 + relu(logit))`.
+/// A kept token: its place among the output tokens, and its weight.
 pub(crate) struct Kept {
     pub(crate) at: usize,
     pub(crate) weight: f32,
+}
+
+/// The weight of a token with this logit: `ln(1 + relu(logit))`.
+pub(crate) fn weight_of(logit: f32) -> f32 {
+    logit.max(0.0).ln_1p()
 }
 
 /// The `keep` strongest tokens of pooled logits, in the order of the output tokens. Of equally
@@ -26,7 +31,7 @@ pub(crate) struct Kept {
 pub(crate) fn strongest(logits: &[f32], keep: usize) -> Vec<Kept> {
     let positive = logits.iter().enumerate().filter(|&(_, &logit)| logit > 0.0);
     let mut kept: Vec<Kept> =
-        positive.map(|(at, &logit)| Kept { at, weight: logit.ln_1p() }).collect();
+        positive.map(|(at, &logit)| Kept { at, weight: weight_of(logit) }).collect();
     if kept.len() > keep {
         let stronger = |a: &Kept, b: &Kept| b.weight.total_cmp(&a.weight).then(a.at.cmp(&b.at));
         kept.select_nth_unstable_by(keep, stronger);
