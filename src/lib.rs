@@ -8,3 +8,4 @@ pub mod ingest;
 pub mod query;
 pub mod rerank;
 pub mod train;
+pub mod wire;
