@@ -7,4 +7,6 @@ pub mod evidence;
 pub mod ingest;
 pub mod query;
 pub mod rerank;
+pub mod serve;
 pub mod train;
+pub mod wire;

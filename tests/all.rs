@@ -10,5 +10,6 @@ mod kill;
 mod query;
 mod recall;
 mod rerank;
+mod serve;
 mod tidy;
 mod train;

@@ -218,8 +218,18 @@ fn help_fits_one_screen_and_starts_with_three_examples() {
     let top = sightword(&["-h"]);
     insta::assert_snapshot!("help", top.out);
     insta::assert_snapshot!("help_search", sightword(&["search", "-h"]).out);
-    let verbs =
-        ["index", "search", "explain", "tokens", "info", "eval", "export", "doctor", "completions"];
+    let verbs = [
+        "index",
+        "search",
+        "explain",
+        "serve",
+        "tokens",
+        "info",
+        "eval",
+        "export",
+        "doctor",
+        "completions",
+    ];
     for verb in verbs {
         let help = sightword(&[verb, "-h"]);
         let lines: Vec<&str> = help.out.lines().collect();

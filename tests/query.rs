@@ -8,7 +8,7 @@ use sightword::query::{
     CompileError, CompiledQuery, Filter, MAX_WEIGHT, ParsedQuery, Problem, QueryMode, compile,
     parse,
 };
-use sightword_index::SparseVector;
+use sightword_index::{SparseVector, TokenId};
 
 fn parsed(text: &str) -> ParsedQuery {
     parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -247,6 +247,30 @@ fn a_word_in_pieces_is_one_group() {
     let vocabulary = encoder().vocabulary();
     let pieces: Vec<&str> = group.tokens.iter().map(|token| vocabulary.token(*token)).collect();
     assert!(pieces.contains(&"bird"), "{pieces:?}");
+}
+
+#[test]
+fn weights_set_by_hand_come_last() {
+    let mut asked = parsed("Snowboarding dog^2");
+    asked.set = vec![("snowboarding".into(), 2.0), ("dog".into(), 0.0), ("cat".into(), 1.5)];
+    let cat = encoder().vocabulary().id("cat").unwrap();
+    let like = SparseVector::new([(cat, 96)]).unwrap();
+    let query = compile(&asked, Some(&like), encoder(), QueryMode::Table).unwrap();
+    assert_eq!((weight(&query, "dog"), weight(&query, "cat")), (None, Some(1.5)));
+    let whole = |group: &[TokenId]| -> f32 {
+        let own = query.sparse.terms().iter().filter(|(token, _)| group.contains(token));
+        own.map(|(_, weight)| f32::from(*weight) / query.scale).sum()
+    };
+    assert!((whole(&query.words[0].tokens) - 2.0).abs() < 0.05, "{query:?}");
+
+    let mut alone = ParsedQuery::default();
+    alone.set = vec![("dog".into(), 1.0)];
+    assert!(!alone.is_empty());
+    let query = compile(&alone, None, encoder(), QueryMode::Tower).unwrap();
+    assert_eq!((query.sparse.terms().len(), weight(&query, "dog")), (1, Some(1.0)));
+    alone.set = vec![("snowboarding".into(), 1.0)];
+    let error = compile(&alone, None, encoder(), QueryMode::Tower).unwrap_err();
+    assert!(matches!(error, CompileError::UnknownToken { .. }), "no word of the text: {error}");
 }
 
 #[test]

@@ -13,7 +13,8 @@ const LAYERS: &[&[&str]] = &[
     &["encode", "evidence"],
     &["query", "rerank"],
     &["collection"],
-    &["eval"],
+    &["wire"],
+    &["eval", "serve"],
     &["train"],
     &["cli"],
 ];

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 use sightword::collection::{Like, PictureRef};
 use sightword::query::{self, ParsedQuery, QueryMode};
@@ -72,17 +72,15 @@ impl Asked {
         if asked.query.is_empty() && like.is_none() {
             bail!("nothing to search for\n  try: sightword search 'a cup of coffee'");
         }
-        Ok(Self { like: like.map(picture_like), ..asked })
+        Ok(Self { like: like.map(picture_ref), ..asked })
     }
 
     /// Reads a text of the query language, whatever files there are.
     pub(crate) fn read_text(typed: &str, refinement: &Refinement) -> anyhow::Result<Self> {
         let mut query = query::parse(typed)?;
         for phrase in &refinement.not {
-            if !phrase.chars().any(char::is_alphanumeric) {
-                bail!("--not '{phrase}' has no word to exclude");
-            }
-            query.excluded.push(phrase.trim().to_owned());
+            let excluded = query.exclude(phrase);
+            excluded.map_err(|_| anyhow!("--not '{phrase}' has no word to exclude"))?;
         }
         Ok(Self { query, like: None, mode: refinement.query_mode.into(), typed: typed.to_owned() })
     }
@@ -92,13 +90,6 @@ impl Asked {
 fn names_a_picture(word: &str) -> bool {
     let path = Path::new(word);
     has_picture_name(path) && path.is_file()
-}
-
-fn picture_like(word: &str) -> Like {
-    match picture_ref(word) {
-        PictureRef::Id(id) => Like::Id(id),
-        PictureRef::Path(path) => Like::Path(path),
-    }
 }
 
 /// A picture named by its id or its path.

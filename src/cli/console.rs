@@ -7,6 +7,8 @@ use std::path::Path;
 use anstream::{AutoStream, ColorChoice};
 use clap::builder::styling::Style;
 
+use sightword::wire::raw_bytes;
+
 use super::paths::Viewpoint;
 use super::sanitize;
 
@@ -108,15 +110,4 @@ impl Console {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-/// The bytes of a path as the system has them (on Windows: UTF-8, what is none replaced).
-pub(crate) fn raw_bytes(path: &Path) -> Vec<u8> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::ffi::OsStrExt;
-        path.as_os_str().as_bytes().to_vec()
-    }
-    #[cfg(not(unix))]
-    path.to_string_lossy().into_owned().into_bytes()
 }

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use serde::Serialize;
 use sightword::collection::{Explanation, Hit, Patch, SearchRequest, Term};
 use sightword::evidence::{self, Word};
 use sightword::ingest::{self, DecodeOptions};
+use sightword::wire::{Explained, JsonPath};
 
 use super::Outcome;
 use super::asked::{Asked, Refinement, picture_ref};
 use super::console::Console;
 use super::format;
-use super::json::{self, JsonPath, QueryToken, TermRow};
+use super::json;
 use super::place::{Model, Place};
 
 /// Show why a picture matches a query, or why not
@@ -161,42 +161,10 @@ fn place(patches: &[Patch]) -> String {
     patches.iter().map(place).collect::<Vec<_>>().join(", ")
 }
 
-#[derive(Serialize)]
-struct Explained<'a> {
-    query: &'a str,
-    id: String,
-    path: Option<JsonPath>,
-    score: f64,
-    coverage: f64,
-    threshold: f64,
-    rank: Option<u64>,
-    matched: u64,
-    indexed: bool,
-    excluded_by: &'a [String],
-    filtered_by: &'a [String],
-    terms: Vec<TermRow>,
-    missing: Vec<QueryToken>,
-}
-
 fn print_json(typed: &str, explanation: &Explanation, console: &mut Console) -> anyhow::Result<()> {
-    let hit = &explanation.hit;
-    let path = hit.paths.first().map(|path| JsonPath::new(&console.viewpoint().shown(path)));
-    let explained = Explained {
-        query: typed,
-        id: hit.id.to_string(),
-        path,
-        score: hit.score.shown,
-        coverage: format::four_digits(hit.coverage.into()),
-        threshold: format::four_digits(explanation.threshold.into()),
-        rank: explanation.rank,
-        matched: explanation.matched,
-        indexed: explanation.indexed,
-        excluded_by: &explanation.excluded_by,
-        filtered_by: &explanation.filtered_by,
-        terms: hit.terms.iter().map(TermRow::from).collect(),
-        missing: explanation.missing.iter().map(QueryToken::from).collect(),
-    };
-    json::line(&explained, console.out())?;
+    let viewpoint = console.viewpoint().clone();
+    let shown = |path: &Path| JsonPath::new(&viewpoint.shown(path));
+    json::line(&Explained::new(typed, explanation, shown), console.out())?;
     Ok(())
 }
 

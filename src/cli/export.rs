@@ -9,12 +9,13 @@ use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer};
 use sightword::collection::Collection;
 use sightword::encode::Encoder;
+use sightword::wire::JsonPath;
 use sightword_index::SparseVector;
 
 use super::Outcome;
 use super::console::Console;
 use super::explain::folder_of;
-use super::json::{self, JsonPath};
+use super::json;
 use super::paths::Viewpoint;
 use super::place::{Model, Place};
 

@@ -57,11 +57,6 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.0}%", share * 100.0)
 }
 
-/// A number for JSON: four decimals are enough to read, and hide where the sum was made.
-pub(crate) fn four_digits(number: f64) -> f64 {
-    (number * 1e4).round() / 1e4
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

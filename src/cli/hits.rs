@@ -4,11 +4,12 @@ use std::path::Path;
 
 use clap::builder::styling::{AnsiColor, Style};
 use sightword::collection::{Hit, SearchReply, SearchRequest, Term};
+use sightword::wire::{JsonPath, Match, QueryToken, RerankerLine};
 
 use super::console::Console;
 use super::explain;
 use super::format;
-use super::json::{self, Begin, End, JsonPath, Match, Message, QueryToken, RerankerLine};
+use super::json::{Begin, End, Message};
 
 /// How hits are printed.
 #[derive(Debug, Clone, Copy)]
@@ -167,7 +168,7 @@ fn print_json(
         matched: reply.matched,
         returned: reply.hits.len(),
         excluded: reply.excluded,
-        verdict: json::verdict(reply.verdict),
+        verdict: reply.verdict.into(),
         nearest: nearest.map(|hit| Match::new(hit, shown)),
         elapsed: reply.elapsed.into(),
         warnings: reply.warnings.len(),

@@ -9,12 +9,13 @@ use anyhow::{Context, bail};
 use clap::Args;
 use sightword::collection::{Collection, CollectionError, RefreshOptions, RefreshReport};
 use sightword::encode::Encoder;
+use sightword::wire::JsonPath;
 use tempfile::TempDir;
 
 use super::Outcome;
 use super::console::Console;
 use super::format::{self, count};
-use super::json::{FileEvent, JsonPath, Message, SkippedFile, Summary};
+use super::json::{FileEvent, Message, SkippedFile, Summary};
 use super::place::{Model, Second};
 use super::progress::Bar;
 use super::signal::Grace;

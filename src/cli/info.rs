@@ -1,15 +1,14 @@
 //! `sightword info`: what the index holds.
 
-use std::time::UNIX_EPOCH;
-
 use clap::Args;
 use serde::Serialize;
-use sightword::collection::{Bucket, Info, RootInfo};
+use sightword::collection::Info;
+use sightword::wire::{IndexLine, JsonPath};
 
 use super::Outcome;
 use super::console::Console;
 use super::format::{self, count, counted};
-use super::json::{self, JsonPath};
+use super::json;
 use super::place::{Model, Place, Second};
 
 /// Say what the index holds, and with which model it was made
@@ -108,30 +107,12 @@ fn print_histogram(info: &Info, console: &mut Console) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is in the index, and the re-ranker that goes with it.
 #[derive(Serialize)]
-struct InfoLine<'a> {
-    index: JsonPath,
-    format: u64,
-    roots: Vec<RootLine>,
-    model: &'a str,
-    model_hash: &'a str,
-    preprocess: &'a str,
-    languages: [&'a str; 1],
-    images: u64,
-    files: u64,
-    gone: u64,
-    skipped: usize,
-    postings: u64,
-    tokens_per_image: f64,
-    histogram: Vec<BucketLine>,
-    segments: usize,
-    deleted: u64,
-    bytes: u64,
-    inverted_bytes: u64,
-    forward_bytes: u64,
+struct InfoLine {
+    #[serde(flatten)]
+    index: IndexLine<JsonPath>,
     reranker: Option<SecondLine>,
-    /// Seconds since 1970.
-    last_commit: Option<u64>,
 }
 
 /// The re-ranker, and what is stored for it.
@@ -145,50 +126,12 @@ struct SecondLine {
     bytes: u64,
 }
 
-#[derive(Serialize)]
-struct RootLine {
-    path: JsonPath,
-    available: bool,
-}
-
-#[derive(Serialize)]
-struct BucketLine {
-    at_most: u64,
-    tokens: u64,
-}
-
 fn print_json(
     info: &Info,
-    second: Option<SecondLine>,
+    reranker: Option<SecondLine>,
     console: &mut Console,
 ) -> anyhow::Result<()> {
-    let root =
-        |root: &RootInfo| RootLine { path: JsonPath::new(&root.path), available: root.available };
-    let bucket = |bucket: &Bucket| BucketLine { at_most: bucket.at_most, tokens: bucket.tokens };
-    let since_1970 = info.last_commit.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let line = InfoLine {
-        index: JsonPath::new(&info.dir),
-        format: info.format,
-        roots: info.roots.iter().map(root).collect(),
-        model: &info.model,
-        model_hash: &info.model_hash,
-        preprocess: &info.preprocess,
-        languages: ["en"],
-        images: info.images,
-        files: info.files,
-        gone: info.gone,
-        skipped: info.skipped.len(),
-        postings: info.postings,
-        tokens_per_image: format::four_digits(info.tokens_per_image),
-        histogram: info.histogram.iter().map(bucket).collect(),
-        segments: info.segments,
-        deleted: info.deleted,
-        bytes: info.bytes,
-        inverted_bytes: info.inverted_bytes,
-        forward_bytes: info.forward_bytes,
-        reranker: second,
-        last_commit: since_1970.map(|time| time.as_secs()),
-    };
-    json::line(&line, console.out())?;
+    let index = IndexLine::new(info, JsonPath::new);
+    json::line(&InfoLine { index, reranker }, console.out())?;
     Ok(())
 }

@@ -23,6 +23,7 @@ mod progress;
 mod report;
 mod sanitize;
 mod search;
+mod serve;
 mod signal;
 mod tokens;
 mod train;
@@ -108,6 +109,7 @@ enum Verb {
     Index(index::Index),
     Search(search::Search),
     Explain(explain::Explain),
+    Serve(serve::Serve),
     Tokens(tokens::Tokens),
     Info(info::InfoArgs),
     Eval(eval::Eval),
@@ -157,6 +159,7 @@ fn run(cli: &Cli, console: &mut Console) -> anyhow::Result<Outcome> {
         Verb::Index(args) => index::run(args, model, console),
         Verb::Search(args) => search::run(args, model, console),
         Verb::Explain(args) => explain::run(args, model, console),
+        Verb::Serve(args) => serve::run(args, model, console),
         Verb::Tokens(args) => tokens::run(args, model, console),
         Verb::Info(args) => info::run(args, model, console),
         Verb::Eval(args) => eval::run(args, model, console),

@@ -206,7 +206,7 @@ impl Search {
 
 /// Opens the collection; a folder named by `--in` that has no index yet is indexed first. `None` if
 /// that was interrupted.
-fn open_or_index(
+pub(crate) fn open_or_index(
     place: &Place,
     encoder: Arc<Encoder>,
     console: &Console,

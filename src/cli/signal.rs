@@ -51,6 +51,6 @@ fn on_signal() {
     }
     let _ = writeln!(
         io::stderr(),
-        "\nsightword: stopping: finishing this batch (Ctrl-C again aborts it)"
+        "\nsightword: stopping: finishing what was begun (Ctrl-C again aborts it)"
     );
 }

@@ -4,16 +4,15 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use sightword::collection::PictureToken;
 use sightword::encode::Encoder;
 use sightword::ingest::{self, DecodeOptions};
 use sightword::query;
+use sightword::wire::{Weighted, four_digits};
 use sightword_index::SparseVector;
 
 use super::Outcome;
 use super::asked::{Asked, ID_PREFIX, Refinement, picture_ref};
 use super::console::Console;
-use super::format;
 use super::json;
 use super::place::{Model, Place, has_picture_name};
 
@@ -49,16 +48,6 @@ enum Kind {
     Query,
     /// A picture
     Image,
-}
-
-/// A token, its weight, and where a picture shows it.
-#[derive(Serialize)]
-struct Weighted {
-    token: String,
-    id: u16,
-    weight: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch: Option<[usize; 2]>,
 }
 
 #[derive(Serialize)]
@@ -109,22 +98,17 @@ fn of_picture(args: &Tokens, model: &Model, encoder: &Encoder) -> anyhow::Result
     let target = encoder.config().image.size;
     let options = DecodeOptions { target, ..DecodeOptions::default() };
     let picture = ingest::read(Path::new(&args.input), &options)?;
-    let (grid, scale) = (encoder.config().image.grid, encoder.config().impact_scale);
+    let scale = encoder.config().impact_scale;
+    // A patch is a whole number below 16 · 16: the grid was checked when the model opened.
+    let grid = u8::try_from(encoder.config().image.grid).unwrap_or(u8::MAX);
     let vectors = encoder.encode_images(&[picture])?;
     let weighted = vectors.iter().flat_map(SparseVector::entries).map(|entry| Weighted {
         token: encoder.vocabulary().token(entry.token).to_owned(),
         id: entry.token.0,
         weight: f64::from(entry.impact) / f64::from(scale),
-        patch: entry.patch.map(|patch| [usize::from(patch) / grid, usize::from(patch) % grid]),
+        patch: entry.patch.map(|patch| [patch / grid, patch % grid]),
     });
     Ok(weighted.collect())
-}
-
-impl From<PictureToken> for Weighted {
-    fn from(token: PictureToken) -> Self {
-        let patch = token.patch.map(|patch| [patch.row.into(), patch.column.into()]);
-        Self { token: token.token, id: token.id.0, weight: token.weight, patch }
-    }
 }
 
 /// What a search for the text asks for: weights after boosts, as whole numbers would have them.
@@ -137,7 +121,7 @@ fn of_text(args: &Tokens, encoder: &Encoder, console: &Console) -> anyhow::Resul
     let weighted = compiled.sparse.terms().iter().map(|(token, weight)| Weighted {
         token: encoder.vocabulary().token(*token).to_owned(),
         id: token.0,
-        weight: format::four_digits(f64::from(*weight) / f64::from(compiled.scale)),
+        weight: four_digits(f64::from(*weight) / f64::from(compiled.scale)),
         patch: None,
     });
     Ok(weighted.collect())

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sightword::train::{DevReport, Event, Plan, Processor, Summary, TrainConfig, train};
+use sightword::wire::raw_bytes;
 
 use super::Outcome;
-use super::console::{Console, raw_bytes};
+use super::console::Console;
 use super::format::{count, counted};
 use super::place::Model;
 use super::progress::Bar;

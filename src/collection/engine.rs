@@ -20,6 +20,7 @@ use crate::{encode::Encoder, ingest::ContentId};
 const CHECKED_ON_OPEN_BYTES: u64 = 32 << 20;
 
 /// An open index.
+#[derive(Clone)]
 pub(crate) struct Engine {
     pub(crate) index: Index,
     pub(crate) fields: Fields,
@@ -129,6 +130,16 @@ pub(crate) fn damaged_files(index: &Index, files: &[String]) -> Vec<(String, Str
 }
 
 impl View {
+    /// Names what this commit consists of: segments, and what is deleted in them.
+    pub(crate) fn generation(&self) -> u64 {
+        let mut hash = blake3::Hasher::new();
+        for (segment, deletes) in self.searcher.generation().segments() {
+            hash.update(segment.uuid_string().as_bytes());
+            hash.update(&deletes.map_or(0, |stamp| stamp + 1).to_le_bytes());
+        }
+        hash.finalize().as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+
     /// The document of a picture, gone or not.
     pub(crate) fn find(
         &self,

@@ -99,7 +99,6 @@ impl Collection {
         let tokens_per_image =
             if stored == 0 { 0.0 } else { stats.postings as f64 / stored as f64 };
         let root = |path: &PathBuf| RootInfo { path: path.clone(), available: path.is_dir() };
-        let meta = self.layout.index().join("meta.json");
         Ok(Info {
             dir: self.layout.dir().into(),
             format: FORMAT,
@@ -119,7 +118,7 @@ impl Collection {
             bytes: bytes_below(self.layout.dir()),
             inverted_bytes: stats.inverted_bytes,
             forward_bytes: stats.forward_bytes,
-            last_commit: fs::metadata(meta).and_then(|meta| meta.modified()).ok(),
+            last_commit: self.last_commit(),
         })
     }
 

@@ -21,6 +21,8 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) const SKIPPED: &str = "skipped.jsonl";
 /// The folder of what re-rankers keep of pictures.
 const FEATURES: &str = "features";
+/// The folder of small pictures that were shown.
+const THUMBNAILS: &str = "thumbnails";
 
 const README: &str = "README.md";
 const README_TEXT: &str = "\
@@ -28,7 +30,7 @@ const README_TEXT: &str = "\
 
 This folder is the index of the pictures around it, made by sightword. It holds nothing that cannot
 be made again from the pictures: deleting it is safe, `sightword index` makes it anew. No picture is
-kept in it. Do not edit its files.
+kept in it but small ones that the web page has shown. Do not edit its files.
 ";
 /// Tells backup programs to leave the folder out (<https://bford.info/cachedir/>).
 const CACHE_TAG: &str = "CACHEDIR.TAG";
@@ -71,6 +73,10 @@ impl Layout {
 
     pub(crate) fn features(&self) -> PathBuf {
         self.dir.join(FEATURES)
+    }
+
+    pub(crate) fn thumbnails(&self) -> PathBuf {
+        self.dir.join(THUMBNAILS)
     }
 
     /// Makes the folder if need be, and marks it as ours.
@@ -122,6 +128,7 @@ impl Layout {
             ignore_missing(fs::remove_file(file))?;
         }
         ignore_missing(fs::remove_dir_all(self.features()))?;
+        ignore_missing(fs::remove_dir_all(self.thumbnails()))?;
         ignore_missing(fs::remove_dir_all(self.index()))
     }
 }

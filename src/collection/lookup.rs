@@ -14,7 +14,7 @@ use super::{
     reply::PictureRef,
     schema::{Record, StoredFacts},
 };
-use crate::ingest::{ContentId, DecodeOptions, hash_file, read};
+use crate::ingest::{ContentId, DecodeOptions, Picture, hash_file, read};
 
 /// The most pictures that are named when an id could be any of them.
 const MOST_CANDIDATES: usize = 10;
@@ -35,6 +35,12 @@ impl Collection {
         match picture {
             PictureRef::Id(prefix) => self.by_id(prefix),
             PictureRef::Path(path) => self.by_path(path),
+            PictureRef::Decoded(picture) => {
+                match self.present(self.view.find(&self.engine.fields, picture.id))? {
+                    Some(address) => self.indexed(address),
+                    None => self.encode(Picture::clone(picture), Vec::new(), 0),
+                }
+            }
         }
     }
 
@@ -49,7 +55,13 @@ impl Collection {
         };
         match address {
             Some(address) => self.indexed(address),
-            None => self.encode(path),
+            None => {
+                let side = self.encoder.config().image.size;
+                let options = DecodeOptions { target: side, ..DecodeOptions::default() };
+                let bytes = path.metadata().map_or(0, |found| found.len());
+                let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+                self.encode(read(path, &options)?, vec![absolute], bytes)
+            }
         }
     }
 
@@ -138,15 +150,18 @@ impl Collection {
         })
     }
 
-    fn encode(&self, path: &Path) -> Result<Found, CollectionError> {
-        let side = self.encoder.config().image.size;
-        let picture = read(path, &DecodeOptions { target: side, ..DecodeOptions::default() })?;
-        let picture = shrink(picture, side);
+    /// A picture that is not in the index, of a file with so many bytes.
+    fn encode(
+        &self,
+        picture: Picture,
+        paths: Vec<PathBuf>,
+        bytes: u64,
+    ) -> Result<Found, CollectionError> {
+        let picture = shrink(picture, self.encoder.config().image.size);
         let vector = self.encoder.encode_images(std::slice::from_ref(&picture))?.pop();
-        let bytes = path.metadata().map_or(0, |found| found.len());
         Ok(Found {
             id: picture.id,
-            paths: vec![std::path::absolute(path).unwrap_or_else(|_| path.to_owned())],
+            paths,
             vector: vector.unwrap_or_default(),
             facts: StoredFacts::new(&picture.facts, bytes),
             address: None,

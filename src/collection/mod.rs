@@ -17,17 +17,21 @@
 //! | `rerank.rs`, `features.rs` | which of the first look best, and what is kept to tell? |
 //! | `terms.rs`, `rounding.rs`, `explain.rs`, `lookup.rs` | why does this picture match, or not? |
 //! | `info.rs`, `check.rs`, `export.rs` | what is in the index, is it whole, how does it get out? |
+//! | `words.rs`, `facets.rs`, `browse.rs` | which words, folders, cameras and pictures are there? |
+//! | `remove.rs` | how is a picture taken out? |
 //!
 //! Nothing here prints, reads settings or knows a terminal. No picture is ever written.
 #![forbid(unsafe_code)]
 
 mod apply;
+mod browse;
 mod check;
 mod engine;
 mod error;
 mod examine;
 mod explain;
 mod export;
+mod facets;
 mod features;
 mod files;
 mod filter;
@@ -39,6 +43,7 @@ mod lookup;
 mod manifest;
 mod plan;
 mod refresh;
+mod remove;
 mod reply;
 mod report;
 mod rerank;
@@ -49,17 +54,20 @@ mod skipped;
 mod tally;
 mod terms;
 mod verdict;
+mod words;
 mod writer;
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 pub use check::{Check, CheckStatus};
 pub use error::CollectionError;
 pub use export::Exported;
+pub use facets::{Counted, Facets};
 pub(crate) use features::{Encoded, encode};
 pub use info::{Bucket, Info, RootInfo};
 pub use layout::FOLDER;
@@ -72,7 +80,8 @@ pub use report::{Change, Phase, Progress, RefreshOptions, RefreshReport};
 pub use skipped::Skipped;
 pub(crate) use terms::Shower;
 pub use verdict::default_min_match;
-pub(crate) use verdict::least_score;
+pub(crate) use verdict::{coverage, least_score};
+pub use words::{KnownWord, Refinement};
 
 use self::{
     engine::{Engine, View, is_blank},
@@ -86,7 +95,8 @@ use crate::encode::Encoder;
 /// Folders of pictures, their index, and the model that made it.
 ///
 /// Threads may share one to search; it sees the commit of the moment when it was opened, last
-/// refreshed or [reloaded](Collection::reload).
+/// refreshed or [reloaded](Collection::reload). A clone sees the same commit and moves on by itself.
+#[derive(Clone)]
 pub struct Collection {
     layout: Layout,
     manifest: Manifest,
@@ -174,13 +184,37 @@ impl Collection {
         layout::find(in_dir, index, &current)
     }
 
-    /// Turns to the newest commit, which another process may have made.
+    /// Turns to the newest commit, which another process may have made, and to the folders of pictures
+    /// that it covers.
     ///
     /// # Errors
-    /// If a file of it is missing or damaged.
+    /// If a file of it is missing or damaged, or another model made it.
     pub fn reload(&mut self) -> Result<(), CollectionError> {
-        self.view = self.engine.reopen(&self.view, self.blame())?;
+        let manifest = Manifest::read(&self.layout)?;
+        manifest.check(&self.layout, &self.encoder)?;
+        let view = self.engine.reopen(&self.view, self.blame())?;
+        self.roots = manifest.roots(self.layout.dir());
+        (self.manifest, self.view) = (manifest, view);
         Ok(())
+    }
+
+    /// When the index was last written to; `None` where the system does not say, or the index is gone.
+    #[must_use]
+    pub fn last_commit(&self) -> Option<SystemTime> {
+        let meta = fs::metadata(self.layout.index().join("meta.json"));
+        meta.and_then(|meta| meta.modified()).ok()
+    }
+
+    /// Names the commit that is seen; it has the same name in any process.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.view.generation()
+    }
+
+    /// Where small copies of the pictures may be kept; they go when the index is made again.
+    #[must_use]
+    pub fn thumbnails_dir(&self) -> PathBuf {
+        self.layout.thumbnails()
     }
 
     /// The folder of the index.

@@ -5,18 +5,20 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 use sightword_index::TokenId;
 
 use crate::{
-    ingest::ContentId,
+    ingest::{ContentId, Picture},
     query::{ParsedQuery, QueryMode},
     rerank::Reranker,
 };
 
 /// A picture, named by the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum PictureRef {
     /// A file, in the index or not.
     Path(PathBuf),
     /// The beginning of a picture's id, with or without `b3:`; it must belong to one picture only.
     Id(String),
+    /// A picture at hand, in the index or not, decoded for the model's input size.
+    Decoded(Arc<Picture>),
 }
 
 /// A picture whose likes are sought.

@@ -41,6 +41,7 @@ pub(crate) struct Fields {
 
 /// The names of the fields that are read as columns.
 pub(crate) mod column {
+    pub(crate) const KEY: &str = "key";
     pub(crate) const TAKEN: &str = "taken";
     pub(crate) const LATITUDE: &str = "latitude";
     pub(crate) const LONGITUDE: &str = "longitude";
@@ -59,7 +60,7 @@ pub(crate) fn schema(encoder: &Encoder) -> Schema {
     };
     let mut schema = Schema::builder();
     schema.add_text_field("id", STRING | STORED);
-    schema.add_u64_field("key", FAST);
+    schema.add_u64_field(column::KEY, FAST);
     add_sparse_field(&mut schema, "sv", &params);
     schema.add_bytes_field("files", STORED);
     schema.add_text_field("path", STRING);
@@ -81,7 +82,7 @@ impl Fields {
         let field = |name| schema.get_field(name);
         Ok(Self {
             id: field("id")?,
-            key: field("key")?,
+            key: field(column::KEY)?,
             vector: field("sv")?,
             files: field("files")?,
             path: field("path")?,

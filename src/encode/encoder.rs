@@ -223,6 +223,27 @@ impl Encoder {
         Ok(SparseVector::with_patches(entries)?)
     }
 
+    /// How strongly each patch of a picture, row by row of the grid, shows each of some tokens: their
+    /// weights before the maximum over patches is taken. Tokens that no picture can have are left out.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the image tower cannot be set up or computed.
+    pub fn patch_weights(
+        &self,
+        picture: &Picture,
+        tokens: &[TokenId],
+    ) -> Result<Vec<Vec<f32>>, EncodeError> {
+        let outputs =
+            tokens.iter().filter_map(|token| self.words.outputs.binary_search(&token.0).ok());
+        let side = self.config.image.size;
+        let pixels = resize(&picture.pixels, side, side);
+        let logits = self.image_tower()?.patch_logits(&pixels, &outputs.collect::<Vec<_>>())?;
+        let saturation = self.config.image.saturation;
+        let weights =
+            |row: Vec<f32>| row.into_iter().map(|logit| saturation.weight(logit)).collect();
+        Ok(logits.into_iter().map(weights).collect())
+    }
+
     /// A text's words with weights, expanded by the text tower: at most `keep.text`.
     ///
     /// # Errors

@@ -73,6 +73,17 @@ impl Head {
         self.norm.forward(&self.dense.forward(x)?)
     }
 
+    /// `hidden` [1, positions, hidden], as [`Head::transform`] gives it → the logit of one output token
+    /// at every position.
+    pub(crate) fn logits_of(&self, hidden: &Tensor, output: usize) -> Result<Vec<f32>> {
+        let id = usize::from(self.words.outputs[output]);
+        let mut embedding = vec![0.0; self.words.embeddings.columns()];
+        self.words.embeddings.read(id..id + 1, &mut embedding);
+        let embedding = Tensor::from_vec(embedding, (hidden.dim(2)?, 1), hidden.device())?;
+        let logits = hidden.squeeze(0)?.matmul(&embedding)?.flatten_all()?;
+        (logits + f64::from(self.bias[output]))?.to_vec1()
+    }
+
     /// `hidden`, as [`Head::transform`] gives it → a pooled vector for each of the batch.
     pub(crate) fn pool(&self, hidden: &Tensor) -> Result<Vec<Pooled>> {
         let op = MaxLogits {

@@ -57,6 +57,13 @@ impl ImageTower {
         Ok((self.head.pool(&self.head.transform(&states)?)?, states))
     }
 
+    /// The logits of some output tokens, by their place among them, at each patch of one picture.
+    pub(crate) fn patch_logits(&self, picture: &[u8], outputs: &[usize]) -> Result<Vec<Vec<f32>>> {
+        let states = self.states(&self.backbone.forward(&[picture])?)?;
+        let hidden = self.head.transform(&states)?;
+        outputs.iter().map(|&output| self.head.logits_of(&hidden, output)).collect()
+    }
+
     /// What the backbone's first `blocks` blocks make of the pictures, [pictures, positions, channels].
     pub(crate) fn first_blocks(&self, pictures: &[&[u8]], blocks: usize) -> Result<Tensor> {
         self.backbone.first_blocks(pictures, blocks)

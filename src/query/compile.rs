@@ -82,8 +82,8 @@ pub enum CompileError {
 /// The positive words are weighed together by the text tower or one by one by the weight table
 /// (`mode`); raw token weights stand as they are. `word^2` then multiplies the weights of the
 /// word's own tokens, not those of related words. `like`, a picture's vector, is added to the text's
-/// weights. Tokens that no picture can have are dropped. Weights are quantised with the model's
-/// `impact_scale`.
+/// weights, and weights set by hand replace what there is by then. Tokens that no picture can have
+/// are dropped. Weights are quantised with the model's `impact_scale`.
 ///
 /// # Errors
 /// [`CompileError`] if there is nothing to look for, a raw token is unknown, or encoding fails.
@@ -112,6 +112,7 @@ pub fn compile(
     for entry in like.into_iter().flat_map(SparseVector::entries) {
         *weights.entry(entry.token).or_insert(0.0) += f32::from(entry.impact) / impact_scale;
     }
+    warnings.extend(set_by_hand(&mut weights, parsed, &pieces, vocabulary)?);
     if weights.is_empty() {
         warnings.push(String::from("no picture can have any of these words"));
     }
@@ -189,12 +190,50 @@ fn raw_weights(
 ) -> Result<Vec<String>, CompileError> {
     let mut warnings = Vec::new();
     for (token, weight) in &parsed.weights {
-        let unknown = || CompileError::UnknownToken { token: token.clone() };
-        let id = vocabulary.id(token).ok_or_else(unknown)?;
+        let id = vocabulary.id(token).ok_or_else(|| unknown(token))?;
         if !vocabulary.is_output(id) {
-            warnings.push(format!("no picture can have '{token}': its weight changes nothing"));
+            warnings.push(without_effect(token));
         }
         weights.insert(id, *weight);
+    }
+    Ok(warnings)
+}
+
+fn unknown(token: &str) -> CompileError {
+    CompileError::UnknownToken { token: token.to_owned() }
+}
+
+fn without_effect(token: &str) -> String {
+    format!("no picture can have '{token}': its weight changes nothing")
+}
+
+/// Replaces weights by those set by hand. A word of the text in pieces is shown with the sum of its
+/// pieces, so that is what is set: the pieces keep their proportion.
+fn set_by_hand(
+    weights: &mut Weights,
+    parsed: &ParsedQuery,
+    pieces: &[Piece],
+    vocabulary: &Vocabulary,
+) -> Result<Vec<String>, CompileError> {
+    let mut warnings = Vec::new();
+    for (word, weight) in &parsed.set {
+        if let Some(id) = vocabulary.id(word) {
+            if vocabulary.is_output(id) {
+                weights.insert(id, *weight);
+            } else {
+                warnings.push(without_effect(word));
+            }
+            continue;
+        }
+        let is_meant = |piece: &&Piece| parsed.text[piece.word.clone()].to_lowercase() == *word;
+        let own: BTreeSet<TokenId> = pieces.iter().filter(is_meant).map(|piece| piece.id).collect();
+        let sum: f32 = own.iter().filter_map(|token| weights.get(token)).sum();
+        if sum <= 0.0 {
+            return Err(unknown(word));
+        }
+        for token in own {
+            weights.entry(token).and_modify(|own| *own *= weight / sum);
+        }
     }
     Ok(warnings)
 }

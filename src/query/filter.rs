@@ -142,6 +142,18 @@ pub(super) fn name_of(word: &str) -> Option<&'static str> {
     NAMES.into_iter().find(|name| *name == head)
 }
 
+impl Filter {
+    /// The filter called `name` (`path`, `after`, `before`, `camera`, `size`, `near`) with a value as
+    /// the query language has it. `None` if there is no such filter.
+    ///
+    /// # Errors
+    /// [`Problem::BadFilter`] if the value cannot be understood.
+    pub fn read(name: &str, value: &str) -> Option<Result<Self, Problem>> {
+        let name = NAMES.into_iter().find(|known| *known == name)?;
+        Some(read(name, value))
+    }
+}
+
 /// The filter called `name` with `value` as typed, quotes removed.
 pub(super) fn read(name: &'static str, value: &str) -> Result<Filter, Problem> {
     let (filter, wants) = match name {

@@ -35,6 +35,9 @@ pub struct ParsedQuery {
     pub filters: Vec<Filter>,
     /// Raw token weights, above 0 and at most [`MAX_WEIGHT`]; they stand instead of `text`.
     pub weights: Vec<(String, f32)>,
+    /// Weights set by hand, 0 to [`MAX_WEIGHT`]: they come last and replace what text and picture gave
+    /// the word, a token or a word of `text` in pieces. 0 takes it out. No syntax gives these.
+    pub set: Vec<(String, f32)>,
 }
 
 /// A weight on a word or phrase of the query's text.
@@ -57,7 +60,19 @@ impl ParsedQuery {
     /// Whether there is nothing to look for: no word and no weight (filters alone find nothing).
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.text.is_empty() && self.weights.is_empty()
+        self.text.is_empty() && self.weights.is_empty() && self.set.is_empty()
+    }
+
+    /// Adds a word or phrase that must not be in the picture.
+    ///
+    /// # Errors
+    /// [`Problem::NothingToExclude`] if it has no letter and no digit.
+    pub fn exclude(&mut self, phrase: &str) -> Result<(), Problem> {
+        if !phrase.chars().any(char::is_alphanumeric) {
+            return Err(Problem::NothingToExclude);
+        }
+        self.excluded.push(phrase.trim().to_owned());
+        Ok(())
     }
 
     /// Adds a word to the text and returns where it stands.
@@ -140,11 +155,7 @@ impl<'a> Parser<'a> {
         if let (false, Some(caret)) = (word.quoted, word.text.find('^')) {
             return Err(self.error(word.start + caret, Problem::WeightedExclusion));
         }
-        if !word.text.chars().any(char::is_alphanumeric) {
-            return Err(self.error(dash, Problem::NothingToExclude));
-        }
-        self.query.excluded.push(word.text.trim().to_owned());
-        Ok(())
+        self.query.exclude(word.text).map_err(|problem| self.error(dash, problem))
     }
 
     fn filter(&mut self, name: &'static str) -> Result<(), ParseError> {

@@ -17,12 +17,13 @@ pub(crate) struct Ran {
 }
 
 /// The program in a folder, unaffected by the settings of whoever runs the tests.
-pub(super) fn command(folder: &Path, args: &[&str]) -> Command {
+pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sightword"));
     let ours = [
         "SIGHTWORD_INDEX",
         "SIGHTWORD_MODEL",
         "SIGHTWORD_RERANKER",
+        "SIGHTWORD_TOKEN",
         "COLUMNS",
         "NO_COLOR",
         "CLICOLOR",
@@ -44,7 +45,7 @@ pub(super) fn run(mut command: Command) -> Ran {
     }
 }
 
-pub(super) fn sightword_in(folder: &Path, args: &[&str]) -> Ran {
+pub(crate) fn sightword_in(folder: &Path, args: &[&str]) -> Ran {
     run(command(folder, args))
 }
 
@@ -63,7 +64,7 @@ pub(super) fn copy_photo(name: &str, to: &Path) {
 }
 
 /// A folder with the folder `photos`, and some of the example photos in it.
-pub(super) fn photos(names: &[&str]) -> TempDir {
+pub(crate) fn photos(names: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let photos = folder.path().join("photos");
     fs::create_dir(&photos).expect("a new folder");
@@ -81,7 +82,7 @@ impl Indexed {
         self.0.path().join("photos")
     }
 
-    pub(super) fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         command(&self.folder(), args)
     }
 
