@@ -5,6 +5,8 @@
 
 mod arena;
 mod error;
+#[cfg(feature = "exchange")]
+pub mod exchange;
 mod exec;
 mod field;
 mod filter;
