@@ -16,6 +16,7 @@ mod guard;
 mod merge;
 mod plugin;
 mod query;
+mod repair;
 mod report;
 mod searcher;
 mod segment;
@@ -32,6 +33,7 @@ pub use field::{
 };
 pub use filter::DocFilter;
 pub use query::{Exclusion, QueryError, SparseQuery};
+pub use repair::{Repair, rebuild_inverted};
 pub use report::{IndexStats, SegmentReport, TokenStats, verify_segments};
 pub use searcher::{Executor, SearchOptions, SearchResult, SparseSearcher};
 pub use vector::{Entry, SparseVector, TokenId, VectorError};
