@@ -42,6 +42,14 @@ pub enum Fault {
         /// The newest version that this program reads.
         known: u32,
     },
+    /// The file was written by an older program, whose format is no longer read.
+    #[error("format version {found} is older than the oldest known, {known}: index again")]
+    TooOld {
+        /// The version in the file.
+        found: u32,
+        /// The oldest version that this program reads.
+        known: u32,
+    },
     /// The bytes end before the structure does.
     #[error("the file ends early, after {found} bytes")]
     Truncated {
@@ -174,4 +182,7 @@ pub enum SearchError {
     /// The filter could not be run.
     #[error(transparent)]
     Filter(#[from] TantivyError),
+    /// The filter was made for another generation of the index, which does not have all segments.
+    #[error("the filter was made by another searcher: make it anew from this one")]
+    OtherFilter,
 }

@@ -91,13 +91,13 @@ impl Source<'_> {
         let inverted = &self.files.inverted;
         let Some(place) = inverted.find(token) else { return Ok(()) };
         let list = inverted.list(place)?;
-        for (window, first) in (0..inverted.windows()).zip((0..).step_by(inverted.window_len())) {
-            let (ids, values) = list.window(window);
-            for (id, impact) in ids.iter().zip(values) {
-                let doc = self.numbers.get(first + u32::from(*id));
+        let windows = inverted.windows();
+        for window in 0..windows.count() {
+            for (id, impact) in list.cell(window).postings() {
+                let doc = self.numbers.get(windows.first(window) + u32::from(id));
                 if doc != DEAD {
                     docs.push(doc);
-                    impacts.push(*impact);
+                    impacts.push(impact);
                 }
             }
         }

@@ -1,19 +1,24 @@
 //! A searcher over one generation of an index.
 
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
-use tantivy::query::{EnableScoring, Query};
+use tantivy::query::Query;
 use tantivy::schema::Field;
 use tantivy::{DocAddress, Searcher, SegmentReader};
 
 use crate::error::{FileError, OpenError, SearchError};
+use crate::exec::simd::Level;
 use crate::exec::top::{Better, ScoredDoc, SegmentTop, Top, key_of};
 use crate::exec::windowed::Scratch;
 use crate::exec::{Counts, Job, Sink, exhaustive, windowed};
 use crate::field::{FieldParams, field_params};
+use crate::filter::DocFilter;
 use crate::query::SparseQuery;
 use crate::report::{IndexStats, SegmentReport, TokenStats};
-use crate::segment::{OpenSegment, SegmentFiles, set};
+use crate::segment::{OpenSegment, SegmentFiles};
 use crate::vector::{SparseVector, TokenId};
 use crate::weight::SparseFieldQuery;
 
@@ -25,18 +30,27 @@ pub struct SearchOptions<'a> {
     pub k: usize,
     /// Hits to leave out before the first that is returned.
     pub offset: usize,
-    /// Documents that this query does not match take no part.
-    pub filter: Option<&'a dyn Query>,
+    /// Documents that do not pass take no part.
+    pub filter: Option<&'a DocFilter>,
     /// The least score of a hit. 0 and 1 both mean any match.
     pub min_score: u32,
     /// Which way to search. Both give the same, to the last bit.
     pub executor: Executor,
+    /// Threads that search segments side by side. More than one pay off on large indexes only.
+    pub threads: NonZeroUsize,
 }
 
 impl Default for SearchOptions<'_> {
     /// The best 10 of all documents.
     fn default() -> Self {
-        Self { k: 10, offset: 0, filter: None, min_score: 0, executor: Executor::default() }
+        Self {
+            k: 10,
+            offset: 0,
+            filter: None,
+            min_score: 0,
+            executor: Executor::default(),
+            threads: NonZeroUsize::MIN,
+        }
     }
 }
 
@@ -81,6 +95,8 @@ struct Inner {
     key: String,
     params: FieldParams,
     segments: Vec<OpenSegment>,
+    /// Memory that searches leave to the next ones.
+    scratches: Mutex<Vec<Scratch>>,
 }
 
 impl SparseSearcher {
@@ -125,7 +141,8 @@ impl SparseSearcher {
             OpenSegment::new(files, reader, &key)
         };
         let segments = searcher.segment_readers().iter().map(open).collect::<Result<_, _>>()?;
-        let inner = Inner { searcher: searcher.clone(), field, key, params, segments };
+        let (searcher, scratches) = (searcher.clone(), Mutex::default());
+        let inner = Inner { searcher, field, key, params, segments, scratches };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -141,7 +158,18 @@ impl SparseSearcher {
         &self.inner.params
     }
 
-    /// Finds the documents with the highest scores.
+    /// The documents that a tantivy query matches, to search among them. Worth keeping where the same
+    /// filter serves many searches.
+    ///
+    /// # Errors
+    /// [`SearchError::Filter`] when the query fails.
+    pub fn filter(&self, query: &dyn Query) -> Result<DocFilter, SearchError> {
+        DocFilter::of(&self.inner.searcher, query)
+    }
+
+    /// Finds the documents with the highest scores and counts all that match. Counting reads every
+    /// posting that may belong to a match: where the counts are not needed, [`SparseSearcher::top`] gives
+    /// the same hits and may be faster.
     ///
     /// # Errors
     /// [`SearchError`] names the file that turned out to be damaged, or says why the filter failed.
@@ -150,12 +178,42 @@ impl SparseSearcher {
         query: &SparseQuery,
         options: &SearchOptions<'_>,
     ) -> Result<SearchResult, SearchError> {
-        let mut top = Top::new(options.k, options.offset);
-        let counts = self.run(query, options, |segment, keys, run| {
-            run(&mut SegmentTop { top: &mut top, segment, keys })
-        })?;
-        let Counts { matched, excluded } = counts;
-        Ok(SearchResult { hits: top.into_hits(options.offset), matched, excluded })
+        let (hits, counts) = self.find(query, options, true)?;
+        Ok(SearchResult { hits, matched: counts.matched, excluded: counts.excluded })
+    }
+
+    /// Finds the documents with the highest scores, and passes over what cannot be among them: the
+    /// same hits as [`SparseSearcher::search`], by falling score, ties by rising key.
+    ///
+    /// # Errors
+    /// As [`SparseSearcher::search`].
+    pub fn top(
+        &self,
+        query: &SparseQuery,
+        options: &SearchOptions<'_>,
+    ) -> Result<Vec<ScoredDoc>, SearchError> {
+        Ok(self.find(query, options, false)?.0)
+    }
+
+    /// [`SparseSearcher::top`] for many queries, which `threads` threads take one after the other.
+    /// Answers come in the order of the queries.
+    pub fn top_batch(
+        &self,
+        queries: &[SparseQuery],
+        options: &SearchOptions<'_>,
+        threads: NonZeroUsize,
+    ) -> Vec<Result<Vec<ScoredDoc>, SearchError>> {
+        let next = AtomicUsize::new(0);
+        let answers = on_threads(threads.get().min(queries.len()), || {
+            let own = std::iter::from_fn(|| {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                Some((number, self.top(queries.get(number)?, options)))
+            });
+            own.collect::<Vec<_>>()
+        });
+        let mut answers: Vec<_> = answers.into_iter().flatten().collect();
+        answers.sort_unstable_by_key(|(number, _)| *number);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     /// The rank of one document among all that match, from 1. `None` when it does not match itself.
@@ -176,15 +234,14 @@ impl SparseSearcher {
         if than.score < options.floor() || query.excludes(&vector) {
             return Ok(None);
         }
-        let reader = self.inner.searcher.segment_reader(address.segment_ord);
-        let filter = options.filter.map(|filter| self.filter_bits(filter, reader)).transpose()?;
+        let filter = options.filter.map(|filter| filter.bits(segment.files.id)).transpose()?;
         let has =
             |bits: &[u64]| bits[address.doc_id as usize / 64] >> (address.doc_id % 64) & 1 == 1;
-        if !segment.alive.as_deref().is_none_or(has) || !filter.as_deref().is_none_or(has) {
+        if !segment.alive.as_deref().is_none_or(has) || !filter.is_none_or(has) {
             return Ok(None);
         }
         let mut count = 0;
-        self.run(query, options, |segment, keys, run| {
+        self.run(query, options, false, &AtomicUsize::new(0), |segment, keys, run| {
             run(&mut Better { than, segment, keys, count: &mut count })
         })?;
         Ok(Some(count + 1))
@@ -239,55 +296,91 @@ impl SparseSearcher {
         SparseFieldQuery::new(query, self.inner.params.vocab, files)
     }
 
-    /// Runs the query in every segment, the largest first, so that the k-th score rises early.
+    fn find(
+        &self,
+        query: &SparseQuery,
+        options: &SearchOptions<'_>,
+        counting: bool,
+    ) -> Result<(Vec<ScoredDoc>, Counts), SearchError> {
+        let (next, least) = (AtomicUsize::new(0), AtomicU32::new(0));
+        let parts = on_threads(options.threads.get().min(self.inner.segments.len()), || {
+            let mut top = Top::new(options.k, options.offset, &least);
+            let counts = self.run(query, options, counting, &next, |segment, keys, run| {
+                run(&mut SegmentTop { top: &mut top, segment, keys })
+            })?;
+            Ok::<_, SearchError>((top, counts))
+        });
+        let mut all = (Top::new(options.k, options.offset, &least), Counts::default());
+        for part in parts {
+            let (top, counts) = part?;
+            all.0.absorb(top);
+            all.1.matched += counts.matched;
+            all.1.excluded += counts.excluded;
+        }
+        Ok((all.0.into_hits(options.offset), all.1))
+    }
+
+    /// Runs the query in the segments that no other thread has taken, the largest first, so that the
+    /// k-th score rises early.
     fn run(
         &self,
         query: &SparseQuery,
         options: &SearchOptions<'_>,
+        counting: bool,
+        next: &AtomicUsize,
         mut with_sink: impl FnMut(u32, &tantivy::columnar::Column<u64>, &mut RunSegment<'_>) -> Run,
     ) -> Result<Counts, SearchError> {
         let mut total = Counts::default();
         if query.terms().is_empty() {
             return Ok(total);
         }
-        let readers = self.inner.searcher.segment_readers();
-        let mut order: Vec<_> = (0_u32..).zip(self.inner.segments.iter().zip(readers)).collect();
-        order.sort_by_key(|(_, (segment, _))| std::cmp::Reverse(segment.files.forward.docs()));
-        let mut scratch = Scratch::new();
-        for (number, (segment, reader)) in order {
-            let filter =
-                options.filter.map(|filter| self.filter_bits(filter, reader)).transpose()?;
+        let mut order: Vec<_> = (0_u32..).zip(&self.inner.segments).collect();
+        order.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.files.forward.docs()));
+        let mut scratch = self.take_scratch();
+        while let Some((number, segment)) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let filter = options.filter.map(|filter| filter.bits(segment.files.id)).transpose()?;
             let job = Job {
                 query,
                 inverted: &segment.files.inverted,
                 forward: &segment.files.forward,
                 floor: options.floor(),
+                counting,
                 alive: segment.alive.as_deref(),
-                filter: filter.as_deref(),
+                filter,
             };
-            let counts = with_sink(number, &segment.keys, &mut |sink| match options.executor {
+            let counts = with_sink(*number, &segment.keys, &mut |sink| match options.executor {
                 Executor::Windowed => windowed::run(&job, &mut scratch, sink),
                 Executor::Exhaustive => exhaustive::run(&job, sink),
             })?;
             total.matched += counts.matched;
             total.excluded += counts.excluded;
         }
+        self.scratches().push(scratch);
         Ok(total)
     }
 
-    /// The documents of a segment that a filter matches, one bit each.
-    fn filter_bits(
-        &self,
-        filter: &dyn Query,
-        reader: &SegmentReader,
-    ) -> Result<Vec<u64>, SearchError> {
-        let weight = filter.weight(EnableScoring::disabled_from_searcher(&self.inner.searcher))?;
-        let mut bits = vec![0; (reader.max_doc() as usize).div_ceil(64)];
-        weight.for_each_no_score(reader, &mut |docs| {
-            docs.iter().for_each(|doc| set(&mut bits, *doc));
-        })?;
-        Ok(bits)
+    fn take_scratch(&self) -> Scratch {
+        self.scratches().pop().unwrap_or_else(|| Scratch::new(Level::best()))
     }
+
+    fn scratches(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
+        self.inner.scratches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs the same work on so many threads, this one included, and gives all results.
+fn on_threads<T: Send>(count: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..count).map(|_| scope.spawn(&work)).collect();
+        let mut results = vec![work()];
+        for other in others {
+            match other.join() {
+                Ok(result) => results.push(result),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    })
 }
 
 type Run = Result<Counts, FileError>;

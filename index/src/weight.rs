@@ -11,6 +11,7 @@ use tantivy::query::{EnableScoring, Explanation, Query, Scorer, Weight};
 use tantivy::{DocId, DocSet, Score, SegmentReader, TERMINATED, TantivyError};
 
 use crate::error::FileError;
+use crate::exec::simd::Level;
 use crate::exec::top::All;
 use crate::exec::windowed::{self, Scratch};
 use crate::exec::{Job, Sink};
@@ -44,8 +45,9 @@ impl SparseFieldQuery {
         let (inverted, forward) = (&files.inverted, &files.forward);
         let query = &self.query;
         // Deletes are the collector's business.
-        let job = Job { query, inverted, forward, floor: 1, alive: None, filter: None };
-        windowed::run(&job, &mut Scratch::new(), sink)?;
+        let job =
+            Job { query, inverted, forward, floor: 1, counting: false, alive: None, filter: None };
+        windowed::run(&job, &mut Scratch::new(Level::best()), sink)?;
         Ok(())
     }
 }

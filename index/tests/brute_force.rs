@@ -75,9 +75,9 @@ fn check(searcher: &SparseSearcher, fields: Fields, alive: &[Doc], request: &Req
 fn check_ranks(searcher: &SparseSearcher, fields: Fields, alive: &[Doc], request: &Request) {
     let every = Request { k: 0, offset: 0, ..request.clone() };
     let expected = brute_force(alive, &every);
-    let filter = request.filter(fields);
+    let filter = request.doc_filter(searcher, fields);
     for executor in [Executor::Windowed, Executor::Exhaustive] {
-        let options = request.options(filter.as_deref(), executor);
+        let options = request.options(filter.as_ref(), executor);
         for (key, address) in addresses(searcher, fields) {
             let rank = searcher.rank(&request.query, &options, address).unwrap();
             let place = expected.hits.iter().position(|hit| hit.1 == key);

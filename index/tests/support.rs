@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
 use sightword_index::{
-    Exclusion, Executor, FieldParams, SearchOptions, SearchResult, SparseQuery, SparseSearcher,
-    SparseVector, TokenId, add_sparse_field, add_vector, create_in_ram, open_writer,
+    DocFilter, Exclusion, Executor, FieldParams, SearchOptions, SearchResult, SparseQuery,
+    SparseSearcher, SparseVector, TokenId, add_sparse_field, add_vector, create_in_ram,
+    open_writer,
 };
 use tantivy::merge_policy::NoMergePolicy;
 use tantivy::query::{Query, RangeQuery};
@@ -126,8 +127,19 @@ impl Request {
         fields: Fields,
         executor: Executor,
     ) -> SearchResult {
-        let filter = self.filter(fields);
-        searcher.search(&self.query, &self.options(filter.as_deref(), executor)).unwrap()
+        let filter = self.doc_filter(searcher, fields);
+        let options = self.options(filter.as_ref(), executor);
+        let found = searcher.search(&self.query, &options).unwrap();
+        assert_eq!(searcher.top(&self.query, &options).unwrap(), found.hits, "{self:?}");
+        found
+    }
+
+    pub(crate) fn doc_filter(
+        &self,
+        searcher: &SparseSearcher,
+        fields: Fields,
+    ) -> Option<DocFilter> {
+        self.filter(fields).map(|filter| searcher.filter(&*filter).unwrap())
     }
 
     pub(crate) fn filter(&self, fields: Fields) -> Option<Box<dyn Query>> {
@@ -138,7 +150,7 @@ impl Request {
 
     pub(crate) fn options<'a>(
         &self,
-        filter: Option<&'a dyn Query>,
+        filter: Option<&'a DocFilter>,
         executor: Executor,
     ) -> SearchOptions<'a> {
         let mut options = SearchOptions::default();

@@ -112,7 +112,7 @@ fn a_filter_may_be_a_sparse_query() {
     let (index, fields, _writer) = index_of(&[&docs]);
     let sparse = searcher(&index, fields);
     let with_four = SparseQuery::new(vec![(TokenId(4), 1)], vec![]).unwrap();
-    let filter = sparse.query(with_four);
+    let filter = sparse.filter(&sparse.query(with_four)).unwrap();
     let options = Request::of(query(), 10).options(Some(&filter), Executor::Windowed);
     let hits = sparse.search(&query(), &options).unwrap().hits;
     assert_eq!(hits.iter().map(|hit| hit.key).collect::<Vec<_>>(), [14]);

@@ -2,7 +2,9 @@
 
 use tantivy::{DocAddress, collector::DocSetCollector, query::AllQuery};
 
-use super::{Collection, error::CollectionError, export::Exported, schema::column};
+use super::{
+    Collection, error::CollectionError, export::Exported, filter::condition, schema::column,
+};
 use crate::query::Filter;
 
 impl Collection {
@@ -18,7 +20,9 @@ impl Collection {
         k: usize,
     ) -> Result<(Vec<Exported>, u64), CollectionError> {
         let searcher = &self.view.searcher;
-        let condition = self.condition(filters)?.unwrap_or_else(|| Box::new(AllQuery));
+        let condition = condition(searcher, &self.engine.fields, filters)
+            .map_err(|error| self.blame().engine(error))?
+            .unwrap_or_else(|| Box::new(AllQuery));
         let found = searcher.search(&condition, &DocSetCollector);
         let found = found.map_err(|error| self.blame().engine(error))?;
         let mut dated = found

@@ -1,7 +1,7 @@
 //! Why was this picture found where it was, or not found at all?
 
-use sightword_index::SearchOptions;
-use tantivy::query::{BooleanQuery, Query, TermQuery};
+use sightword_index::{DocFilter, SearchOptions};
+use tantivy::query::{BooleanQuery, TermQuery};
 use tantivy::schema::IndexRecordOption;
 
 use super::{
@@ -32,14 +32,14 @@ impl Collection {
         let shower = Shower::new(&compiled, &self.encoder);
         let threshold = request.threshold(&self.encoder.config().calibration);
         let mut options = SearchOptions::default();
-        (options.k, options.filter) = (1, condition.as_deref());
+        (options.k, options.filter) = (1, condition.as_ref());
         options.min_score = least_score(threshold, compiled.reachable);
         let matched = self.run_query(&compiled, &options)?.matched;
 
         let excluded_by = excluded_by(&compiled, &found);
         let filtered_by = self.filtered_by(&request.query.filters, &found)?;
         let rank = match excluded_by.is_empty() && filtered_by.is_empty() {
-            true => self.rank(&compiled, condition.as_deref(), &found)?,
+            true => self.rank(&compiled, condition.as_ref(), &found)?,
             false => None,
         };
         let (score, terms) = shower.table(&found.vector);
@@ -96,7 +96,7 @@ impl Collection {
     fn rank(
         &self,
         compiled: &CompiledQuery,
-        filter: Option<&dyn Query>,
+        filter: Option<&DocFilter>,
         found: &Found,
     ) -> Result<Option<u64>, CollectionError> {
         let mut options = SearchOptions::default();

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use sightword_index::{ScoredDoc, SearchOptions, SearchResult};
-use tantivy::query::Query;
+use sightword_index::{DocFilter, ScoredDoc, SearchOptions, SearchResult};
 
 use super::{
     Collection,
@@ -34,7 +33,7 @@ impl Collection {
         request.check_rerank()?;
         let compiled = self.compile(request)?;
         let condition = self.condition(&request.query.filters)?;
-        let filter = condition.as_deref();
+        let filter = condition.as_ref();
         let threshold = request.threshold(&self.encoder.config().calibration);
         let least = least_score(threshold, compiled.reachable);
         let shower = Shower::new(&compiled, &self.encoder);
@@ -86,9 +85,11 @@ impl Collection {
     pub(crate) fn condition(
         &self,
         filters: &[Filter],
-    ) -> Result<Option<Box<dyn Query>>, CollectionError> {
-        filter::condition(&self.view.searcher, &self.engine.fields, filters)
-            .map_err(|error| self.blame().engine(error))
+    ) -> Result<Option<DocFilter>, CollectionError> {
+        let condition = filter::condition(&self.view.searcher, &self.engine.fields, filters)
+            .map_err(|error| self.blame().engine(error))?;
+        let prepared = condition.map(|condition| self.view.sparse.filter(&*condition)).transpose();
+        prepared.map_err(|error| self.blame().search(error))
     }
 
     /// Runs a query.
@@ -108,7 +109,7 @@ impl Collection {
         &self,
         request: &SearchRequest,
         compiled: &CompiledQuery,
-        filter: Option<&dyn Query>,
+        filter: Option<&DocFilter>,
         min_score: u32,
     ) -> Result<SearchResult, CollectionError> {
         let mut options = SearchOptions::default();
@@ -162,7 +163,7 @@ impl Collection {
     fn nearest(
         &self,
         compiled: &CompiledQuery,
-        filter: Option<&dyn Query>,
+        filter: Option<&DocFilter>,
         shower: &Shower<'_>,
     ) -> Result<Option<Hit>, CollectionError> {
         let mut options = SearchOptions::default();

@@ -68,7 +68,7 @@ impl Searchable {
     pub(crate) fn best(&self, query: &SparseQuery, k: usize) -> Result<Vec<Ranked>, SearchError> {
         let mut options = SearchOptions::default();
         options.k = k;
-        let hits = self.searcher.search(query, &options)?.hits;
+        let hits = self.searcher.top(query, &options)?;
         let ranked = hits.iter().filter_map(|hit| {
             // Keys were made from a `usize`.
             Some(Ranked { at: usize::try_from(hit.key).ok()?, score: hit.score })
@@ -85,6 +85,6 @@ impl Searchable {
         let mut options = SearchOptions::default();
         options.k = 1;
         options.min_score = least_score(min_match, query.reachable);
-        Ok(!self.searcher.search(&query.sparse, &options)?.hits.is_empty())
+        Ok(!self.searcher.top(&query.sparse, &options)?.is_empty())
     }
 }

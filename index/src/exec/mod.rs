@@ -1,12 +1,17 @@
 //! How are the best documents of a segment found, exactly?
 //!
-//! - [`exhaustive`]: scores every document from the forward file. Slow, obvious: the oracle.
-//! - [`windowed`]: adds up postings window by window. The default.
-//! - [`top`]: where what they find goes.
+//! | file | holds |
+//! | --- | --- |
+//! | [`exhaustive`] | scores every document from the forward file. Slow, obvious: the oracle |
+//! | [`windowed`] | adds up postings window by window. The default |
+//! | [`simd`] | the inner loop of `windowed`, for the processor at hand |
+//! | [`top`] | where what they find goes |
 //!
 //! Both give the same hits and counts, to the last bit. They know no tantivy: a [`Job`] is all.
 
 pub(crate) mod exhaustive;
+#[allow(unsafe_code, reason = "instructions that a processor may not have")]
+pub(crate) mod simd;
 #[cfg(test)]
 mod tests;
 pub(crate) mod top;
@@ -23,12 +28,19 @@ pub(crate) struct Job<'a> {
     pub(crate) forward: &'a Forward,
     /// The least score that counts as a match, at least 1.
     pub(crate) floor: u32,
+    /// Whether all matches are to be counted, or only those found that the sink wants.
+    pub(crate) counting: bool,
     /// One bit a document; `None` allows all. Both together decide who takes part at all.
     pub(crate) alive: Option<&'a [u64]>,
     pub(crate) filter: Option<&'a [u64]>,
 }
 
 impl Job<'_> {
+    /// The least score that is still of use.
+    fn needed(&self, sink: &dyn Sink) -> u32 {
+        if self.counting { self.floor } else { self.floor.max(sink.least()) }
+    }
+
     /// The documents of one 64-document word that take part.
     fn allowed(&self, word: usize) -> u64 {
         let alive = self.alive.map_or(u64::MAX, |bits| bits[word]);
@@ -36,7 +48,7 @@ impl Job<'_> {
     }
 }
 
-/// Documents at or above the floor that take part.
+/// Documents at or above the floor that take part. Both are exact only if the job counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Those that no exclusion removes.

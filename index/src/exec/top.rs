@@ -2,6 +2,7 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use tantivy::DocAddress;
 use tantivy::columnar::Column;
@@ -39,19 +40,28 @@ pub(crate) fn key_of(keys: &Column<u64>, doc: u32) -> u64 {
     keys.values.get_val(doc)
 }
 
-/// The best so far of all segments.
-pub(crate) struct Top {
+/// The best so far of all segments that a thread has searched.
+pub(crate) struct Top<'a> {
     /// `None` keeps all.
     limit: Option<usize>,
     /// The worst of the kept on top.
     heap: BinaryHeap<Reverse<ScoredDoc>>,
+    /// The worst of the kept of any thread that has enough: below it nothing is of use to anyone. It
+    /// only rises, and an old value only costs work, so relaxed order is enough.
+    least: &'a AtomicU32,
 }
 
-impl Top {
-    /// Keeps the best `k` after the first `offset`; all after it for k = 0.
-    pub(crate) fn new(k: usize, offset: usize) -> Self {
+impl<'a> Top<'a> {
+    /// Keeps the best `k` after the first `offset`; all after it for k = 0. `least`, at first 0, is
+    /// shared by the threads of a search.
+    pub(crate) fn new(k: usize, offset: usize, least: &'a AtomicU32) -> Self {
         let limit = (k > 0).then(|| k.saturating_add(offset));
-        Self { limit, heap: BinaryHeap::new() }
+        Self { limit, heap: BinaryHeap::new(), least }
+    }
+
+    /// Takes in what another thread has kept.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        other.heap.into_iter().for_each(|Reverse(hit)| self.push(hit));
     }
 
     /// The hits from best to worst, without the first `offset`.
@@ -70,22 +80,22 @@ impl Top {
         } else if let Some(mut worst) = self.heap.peek_mut().filter(|worst| hit > worst.0) {
             worst.0 = hit;
         }
+        if let (true, Some(Reverse(worst))) = (self.is_full(), self.heap.peek()) {
+            self.least.fetch_max(worst.score, Relaxed);
+        }
     }
 }
 
 /// [`Top`] within one segment.
-pub(crate) struct SegmentTop<'a> {
-    pub(crate) top: &'a mut Top,
+pub(crate) struct SegmentTop<'a, 't> {
+    pub(crate) top: &'a mut Top<'t>,
     pub(crate) segment: u32,
     pub(crate) keys: &'a Column<u64>,
 }
 
-impl Sink for SegmentTop<'_> {
+impl Sink for SegmentTop<'_, '_> {
     fn least(&self) -> u32 {
-        match self.top.heap.peek() {
-            Some(Reverse(worst)) if self.top.is_full() => worst.score,
-            _ => 0,
-        }
+        self.top.least.load(Relaxed)
     }
 
     fn offer(&mut self, doc: u32, score: u32) {
@@ -148,8 +158,12 @@ mod tests {
                 key: u64::from(doc * 37 % 101),
                 address: DocAddress::new(0, doc),
             }).collect();
-            let mut top = Top::new(k, offset);
-            hits.iter().for_each(|hit| top.push(*hit));
+            let least = AtomicU32::new(0);
+            let (mut top, mut other) = (Top::new(k, offset, &least), Top::new(k, offset, &least));
+            for hit in &hits {
+                if hit.key % 2 == 1 { top.push(*hit) } else { other.push(*hit) }
+            }
+            top.absorb(other);
             let mut slow = hits;
             slow.sort_by(|a, b| b.cmp(a));
             let wanted = if k == 0 { usize::MAX } else { k };

@@ -1,44 +1,52 @@
 //! Windowed accumulation: the postings of a query's tokens are added into one small accumulator.
 //!
-//! Windows of documents are worked through in order. Within one, every token's postings add
-//! `weight · impact` to their document's cell; then the cells are scanned, 64 at a time, against the
-//! least score that may still enter, and cleared in the same pass. The accumulator stays in the
-//! fastest cache, and the work is proportional to the postings of the query's tokens.
+//! Windows of documents are worked through in order. Cells of few postings add `weight · impact` to
+//! their documents' scores one by one. Then the window is swept in blocks of 64: cells of many
+//! postings are added, whole blocks at a time, scores are compared with the least that is still of
+//! use, and cleared in the same pass.
 //!
-//! A window is skipped when the sum of its tokens' greatest impacts stays below the floor: nothing
-//! in it counts as a match. The rising k-th score skips none, because matches below it are counted.
+//! Two bounds save work. A window is passed over when the sum of its tokens' greatest impacts stays
+//! below what is needed, and a block when its greatest score so far and the greatest impacts that
+//! the cells of many postings have in it do. What is needed is the floor when matches are counted,
+//! and the k-th score so far when they are not. Only *less* is passed over: an equal score may win
+//! by its key.
 
+use super::simd::{Dense, Level, Simd, Task, prefetch};
 use super::{Counts, Job, Sink};
 use crate::error::FileError;
+use crate::format::cell::{BLOCK, Cell};
 use crate::format::inverted::{Inverted, List, MAX_WINDOW};
 use crate::query::Exclusion;
 
-const WORDS: usize = MAX_WINDOW / 64;
+const WORDS: usize = MAX_WINDOW / BLOCK;
 
 /// One bit for each document of a window.
 type Bits = [u64; WORDS];
 
-/// Memory of a search. Made once a search, used for every segment. Scores are all zero between
-/// windows; `removed` between segments.
+/// Memory of a search, used for every segment. Scores are all zero between windows; `removed` between
+/// segments.
 pub(crate) struct Scratch {
-    scores: Box<[u32]>,
+    level: Level,
+    scores: Box<[[u32; BLOCK]; WORDS]>,
+    /// What the cells of many postings can add to a document of each block.
+    bounds: [u32; WORDS],
     removed: Bits,
     part: Bits,
     other: Bits,
 }
 
 impl Scratch {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(level: Level) -> Self {
         let empty = [0; WORDS];
-        let scores = vec![0; MAX_WINDOW].into_boxed_slice();
-        Self { scores, removed: empty, part: empty, other: empty }
+        let scores = Box::new([[0; BLOCK]; WORDS]);
+        Self { level, scores, bounds: [0; WORDS], removed: empty, part: empty, other: empty }
     }
 }
 
 /// A query token's list and weight.
 struct Term<'a> {
     list: List<'a>,
-    weight: u32,
+    weight: u8,
 }
 
 /// An exclusion whose tokens all have a list in this segment.
@@ -47,28 +55,14 @@ struct Removal<'a> {
     floor: u8,
 }
 
-/// Offers every match that the sink may want, and counts all of them.
+/// Offers every match that the sink may want; counts all of them if the job says so.
 pub(crate) fn run(
     job: &Job<'_>,
     scratch: &mut Scratch,
     sink: &mut dyn Sink,
 ) -> Result<Counts, FileError> {
-    let mut counts = Counts::default();
-    let terms = terms(job)?;
-    let removals = removals(job)?;
-    scratch.removed.fill(0);
-    for window in 0..job.inverted.windows() {
-        if bound(&terms, window) < u64::from(job.floor) {
-            continue;
-        }
-        for term in &terms {
-            let (ids, impacts) = term.list.window(window);
-            accumulate(&mut scratch.scores, ids, impacts, term.weight);
-        }
-        mark_removed(&removals, window, scratch);
-        scan(job, window, scratch, sink, &mut counts);
-    }
-    Ok(counts)
+    let segment = Segment { job, terms: terms(job)?, removals: removals(job)?, scratch, sink };
+    Ok(segment.scratch.level.run(segment))
 }
 
 fn terms<'a>(job: &Job<'a>) -> Result<Vec<Term<'a>>, FileError> {
@@ -76,7 +70,7 @@ fn terms<'a>(job: &Job<'a>) -> Result<Vec<Term<'a>>, FileError> {
         .query
         .terms()
         .iter()
-        .filter_map(|(token, weight)| Some((job.inverted.find(token.0)?, u32::from(*weight))));
+        .filter_map(|(token, weight)| Some((job.inverted.find(token.0)?, *weight)));
     places.map(|(place, weight)| Ok(Term { list: job.inverted.list(place)?, weight })).collect()
 }
 
@@ -96,6 +90,55 @@ fn removal<'a>(
     Ok(Some(Removal { lists, floor: exclusion.floor }))
 }
 
+/// The search of one segment.
+struct Segment<'a, 's> {
+    job: &'a Job<'a>,
+    terms: Vec<Term<'a>>,
+    removals: Vec<Removal<'a>>,
+    scratch: &'s mut Scratch,
+    sink: &'s mut dyn Sink,
+}
+
+impl Task for Segment<'_, '_> {
+    type Output = Counts;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Counts {
+        let Self { job, terms, removals, scratch, sink } = self;
+        let mut counts = Counts::default();
+        let (mut few, mut dense) =
+            (Vec::with_capacity(terms.len()), Vec::with_capacity(terms.len()));
+        scratch.removed.fill(0);
+        for window in 0..job.inverted.windows().count() {
+            if bound(&terms, window) < u64::from(job.needed(sink)) {
+                continue;
+            }
+            few.clear();
+            dense.clear();
+            for Term { list, weight } in &terms {
+                match list.cell(window) {
+                    Cell::Few { ids, impacts } => {
+                        // By the time that its turn comes, it is there.
+                        prefetch(ids);
+                        prefetch(impacts);
+                        few.push((ids, impacts, *weight));
+                    }
+                    Cell::Many { bits, maxima, impacts } => {
+                        dense.push(Dense { bits, maxima, impacts, weight: *weight });
+                    }
+                }
+            }
+            for (ids, impacts, weight) in &few {
+                accumulate(scratch.scores.as_flattened_mut(), ids, impacts, *weight);
+            }
+            set_bounds(&mut scratch.bounds, &dense);
+            mark_removed(&removals, window, scratch);
+            sweep(simd, job, window, &mut dense, scratch, sink, &mut counts);
+        }
+        counts
+    }
+}
+
 /// No document of the window scores higher.
 fn bound(terms: &[Term<'_>], window: usize) -> u64 {
     let most =
@@ -103,12 +146,37 @@ fn bound(terms: &[Term<'_>], window: usize) -> u64 {
     terms.iter().map(most).sum()
 }
 
-/// Adds one list's part of a window. Ids were verified to lie in the window; the mask only tells the
-/// compiler so.
-fn accumulate(scores: &mut [u32], ids: &[u16], impacts: &[u8], weight: u32) {
+/// Adds one cell of few postings. Ids were verified to lie in the window; the mask only tells the
+/// compiler so. Four at a time, so that ids and impacts are loaded once.
+#[inline(always)]
+fn accumulate(scores: &mut [u32], ids: &[u16], impacts: &[u8], weight: u8) {
     let Some(scores) = scores.first_chunk_mut::<MAX_WINDOW>() else { return };
-    for (id, impact) in ids.iter().zip(impacts) {
+    let weight = u32::from(weight);
+    let (ids, ids_rest) = ids.as_chunks::<4>();
+    let (impacts, impacts_rest) = impacts.as_chunks::<4>();
+    for (ids, impacts) in ids.iter().zip(impacts) {
+        let ids: u64 = bytemuck::cast(*ids);
+        let impacts: u32 = bytemuck::cast(*impacts);
+        for lane in 0..4 {
+            #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are meant")]
+            let id = (ids >> (16 * lane)) as usize & (MAX_WINDOW - 1);
+            scores[id] += weight * (impacts >> (8 * lane) & 0xff);
+        }
+    }
+    for (id, impact) in ids_rest.iter().zip(impacts_rest) {
         scores[usize::from(*id) & (MAX_WINDOW - 1)] += weight * u32::from(*impact);
+    }
+}
+
+/// What cells of many postings can add at most, block by block.
+#[inline(always)]
+fn set_bounds(bounds: &mut [u32; WORDS], dense: &[Dense<'_>]) {
+    bounds.fill(0);
+    for cell in dense {
+        let weight = u32::from(cell.weight);
+        for (bound, maximum) in bounds.iter_mut().zip(cell.maxima) {
+            *bound += weight * u32::from(*maximum);
+        }
     }
 }
 
@@ -123,9 +191,9 @@ fn mark_removed(removals: &[Removal<'_>], window: usize, scratch: &mut Scratch) 
         part.fill(u64::MAX);
         for list in &removal.lists {
             other.fill(0);
-            let (ids, impacts) = list.window(window);
-            for (id, _) in ids.iter().zip(impacts).filter(|(_, impact)| **impact >= removal.floor) {
-                other[usize::from(*id) / 64 % WORDS] |= 1 << (id % 64);
+            let postings = list.cell(window).postings();
+            for (id, _) in postings.filter(|(_, impact)| *impact >= removal.floor) {
+                other[usize::from(id) / BLOCK % WORDS] |= 1 << (id % 64);
             }
             part.iter_mut().zip(other.iter()).for_each(|(part, other)| *part &= other);
         }
@@ -133,41 +201,61 @@ fn mark_removed(removals: &[Removal<'_>], window: usize, scratch: &mut Scratch) 
     }
 }
 
-/// Reads and clears the window's scores.
-fn scan(
+/// Completes, reads and clears the window's scores.
+#[inline(always)]
+fn sweep<S: Simd>(
+    simd: S,
     job: &Job<'_>,
     window: usize,
+    dense: &mut [Dense<'_>],
     scratch: &mut Scratch,
     sink: &mut dyn Sink,
     counts: &mut Counts,
 ) {
-    let first = window << job.inverted.window_log2();
-    let docs = (job.inverted.docs() as usize - first).min(1 << job.inverted.window_log2());
-    let (chunks, _) = scratch.scores.as_chunks_mut::<64>();
-    for (at, scores) in chunks.iter_mut().take(docs.div_ceil(64)).enumerate() {
-        let most = scores.iter().copied().max().unwrap_or(0);
-        if most >= job.floor {
-            let found = at_least(scores, job.floor) & job.allowed(first / 64 + at);
-            counts.excluded += u64::from((found & scratch.removed[at]).count_ones());
-            let kept = found & !scratch.removed[at];
-            counts.matched += u64::from(kept.count_ones());
-            if most >= sink.least() {
-                offer(scores, kept, first + at * 64, sink);
+    let windows = job.inverted.windows();
+    let first = windows.first(window);
+    let blocks = windows.len(window).div_ceil(BLOCK);
+    let mut needed = job.needed(sink);
+    for (at, scores) in scratch.scores.iter_mut().take(blocks).enumerate() {
+        let most = greatest(scores);
+        let allowed = job.allowed(first as usize / BLOCK + at);
+        if most + scratch.bounds[at] < needed || allowed == 0 {
+            dense.iter_mut().for_each(|cell| cell.skip(at));
+        } else {
+            simd.add(scores, dense, at);
+            let found = at_least(scores, needed) & allowed;
+            if found != 0 {
+                let removed = found & scratch.removed[at];
+                counts.excluded += u64::from(removed.count_ones());
+                let kept = found & !removed;
+                counts.matched += u64::from(kept.count_ones());
+                offer(scores, kept, first as usize + at * BLOCK, sink);
+                needed = job.needed(sink);
             }
         }
-        if most > 0 {
-            scores.fill(0);
-        }
+        *scores = [0; BLOCK];
     }
 }
 
+#[inline(always)]
+fn greatest(scores: &[u32; BLOCK]) -> u32 {
+    let mut most = [0; 16];
+    for part in scores.as_chunks::<16>().0 {
+        for (most, score) in most.iter_mut().zip(part) {
+            *most = (*most).max(*score);
+        }
+    }
+    most.into_iter().fold(0, u32::max)
+}
+
 /// The places whose score reaches `floor`, as bits.
-fn at_least(scores: &[u32; 64], floor: u32) -> u64 {
+#[inline(always)]
+fn at_least(scores: &[u32; BLOCK], floor: u32) -> u64 {
     let reached = scores.iter().map(|score| u64::from(*score >= floor));
     reached.enumerate().fold(0, |bits, (at, reached)| bits | reached << at)
 }
 
-fn offer(scores: &[u32; 64], mut kept: u64, first: usize, sink: &mut dyn Sink) {
+fn offer(scores: &[u32; BLOCK], mut kept: u64, first: usize, sink: &mut dyn Sink) {
     while kept != 0 {
         let at = kept.trailing_zeros() as usize;
         kept &= kept - 1;

@@ -297,8 +297,11 @@ fn parse(bytes: &[u8], kind: &Kind) -> Result<(Facts, Vec<Section>), Fault> {
         return Err(Fault::Checksum { part: "the section table".into(), stored, computed });
     }
     let version = u32_at(head, 8);
-    if version != kind.version {
+    if version > kind.version {
         return Err(Fault::TooNew { found: version, known: kind.version });
+    }
+    if version < kind.version {
+        return Err(Fault::TooOld { found: version, known: kind.version });
     }
     parse_tail(&bytes[tail..], tail, kind)
 }

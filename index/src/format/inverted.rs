@@ -1,8 +1,8 @@
 //! The `.swx` file: for every token the documents that have it, with impacts.
 //!
-//! Documents are cut into windows of 2^13. A list is one run of postings, rising by document; a
-//! posting is the document's number inside its window and its impact, in two columns. So a search
-//! adds into an accumulator that stays in the fastest cache, and decodes nothing.
+//! Documents are cut into windows of 2^14. A list is one run of postings, rising by document, cut
+//! into the cells of its windows ([`super::cell`]). A search adds into an accumulator that stays in a
+//! fast cache, and decodes nothing.
 //!
 //! On open the structure is verified; a list's postings are when it is first read.
 
@@ -12,14 +12,16 @@ use std::path::{Path, PathBuf};
 
 use tantivy::directory::OwnedBytes;
 
+use super::cell::{self, BLOCK, Cell, many_len};
 use super::container::{Container, ContainerWriter, Facts, Kind};
 use crate::error::{Fault, FileError};
 use crate::touched::Touched;
 
 /// The file's extension.
 pub(crate) const EXTENSION: &str = "swx";
-/// Windows of 8,192 documents: 32 KiB of accumulators.
-pub(crate) const WINDOW_LOG2: u32 = 13;
+/// Windows of 16,384 documents: 64 KiB of accumulators. Smaller ones would fit a faster cache, but a
+/// cell costs more than what is gained: its first postings are not in any cache.
+pub(crate) const WINDOW_LOG2: u32 = 14;
 /// The greatest window that a reader's accumulators hold.
 pub(crate) const MAX_WINDOW: usize = 1 << WINDOW_LOG2;
 /// A window is whole words of the bitsets that filter it.
@@ -29,14 +31,24 @@ const IDS: usize = 0;
 const IMPACTS: usize = 1;
 const TOKENS: usize = 2;
 const STARTS: usize = 3;
-const MAXIMA: usize = 4;
-const WINDOW_MAXIMA: usize = 5;
-const CHECKSUMS: usize = 6;
+const ID_STARTS: usize = 4;
+const MAXIMA: usize = 5;
+const WINDOW_MAXIMA: usize = 6;
+const CHECKSUMS: usize = 7;
 
 static KIND: Kind = Kind {
     magic: *b"SWX\0\r\n\x1a\n",
-    version: 1,
-    sections: &["ids", "impacts", "tokens", "starts", "maxima", "window maxima", "checksums"],
+    version: 2,
+    sections: &[
+        "ids",
+        "impacts",
+        "tokens",
+        "starts",
+        "id starts",
+        "maxima",
+        "window maxima",
+        "checksums",
+    ],
 };
 
 fn list_crc(token: u16, ids: &[u16], impacts: &[u8]) -> u32 {
@@ -75,46 +87,85 @@ pub(crate) type Visit<'a> = dyn FnMut(u16, &[u32], &[u8]) -> Result<(), WriteErr
 struct Directory {
     tokens: Vec<u16>,
     starts: Vec<u32>,
+    id_starts: Vec<u32>,
     maxima: Vec<u8>,
     window_maxima: Vec<u8>,
     checksums: Vec<u32>,
     postings: u64,
+    /// Values in the column of ids. Never more than postings.
+    ids: u64,
 }
 
 impl Directory {
-    /// Notes one list and gives its local ids.
+    /// Notes one list and gives its part of the column of ids.
     fn add(
         &mut self,
         (token, docs, impacts): (u16, &[u32], &[u8]),
-        (windows, window_log2): (usize, u32),
+        windows: Windows,
         ids: &mut Vec<u16>,
     ) -> Result<(), WriteError> {
         ids.clear();
-        ids.extend(docs.iter().map(|doc| local_id(*doc, window_log2)));
+        let locals: Vec<_> = docs.iter().map(|doc| windows.local_id(*doc)).collect();
         let mut from = 0;
-        for window in 0..windows {
-            let to =
-                from + docs[from..].partition_point(|doc| (doc >> window_log2) as usize == window);
-            self.starts.push(self.start(from)?);
-            self.window_maxima.push(impacts[from..to].iter().copied().max().unwrap_or(0));
+        for window in 0..windows.count() {
+            let inside = |doc: &u32| windows.of(*doc) == window;
+            let to = from + docs[from..].partition_point(inside);
+            self.start(from, ids.len())?;
+            let impacts = &impacts[from..to];
+            cell::encode(&locals[from..to], impacts, windows.len(window), ids);
+            self.window_maxima.push(impacts.iter().copied().max().unwrap_or(0));
             from = to;
         }
         self.tokens.push(token);
         self.maxima.push(impacts.iter().copied().max().unwrap_or(0));
         self.checksums.push(list_crc(token, ids, impacts));
         self.postings += docs.len() as u64;
+        self.ids += ids.len() as u64;
         Ok(())
     }
 
-    fn start(&self, inside: usize) -> Result<u32, WriteError> {
-        let postings = self.postings + inside as u64;
-        u32::try_from(postings).map_err(|_| WriteError::TooMany { postings })
+    /// Notes where a cell starts, or where the last one ends.
+    fn start(&mut self, postings: usize, ids: usize) -> Result<(), WriteError> {
+        let postings = self.postings + postings as u64;
+        let too_many = |_| WriteError::TooMany { postings };
+        self.starts.push(u32::try_from(postings).map_err(too_many)?);
+        self.id_starts.push(u32::try_from(self.ids + ids as u64).map_err(too_many)?);
+        Ok(())
     }
 }
 
-/// The document's number inside its window, which has at most 2^13 documents.
-fn local_id(doc: u32, window_log2: u32) -> u16 {
-    u16::try_from(doc & ((1 << window_log2) - 1)).unwrap_or(u16::MAX)
+/// Documents, cut into windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Windows {
+    pub(crate) docs: u32,
+    pub(crate) log2: u32,
+}
+
+impl Windows {
+    pub(crate) fn count(self) -> usize {
+        (self.docs as usize).div_ceil(1 << self.log2)
+    }
+
+    /// Documents in a window. Only the last one may have fewer than the others.
+    pub(crate) fn len(self, window: usize) -> usize {
+        (self.docs as usize - (window << self.log2)).min(1 << self.log2)
+    }
+
+    /// The first document of a window.
+    pub(crate) fn first(self, window: usize) -> u32 {
+        // A window that exists begins below `docs`.
+        u32::try_from(window << self.log2).unwrap_or(u32::MAX)
+    }
+
+    /// The window that a document is in.
+    pub(crate) fn of(self, doc: u32) -> usize {
+        (doc >> self.log2) as usize
+    }
+
+    /// The document's number inside its window, which has at most 2^14 documents.
+    pub(crate) fn local_id(self, doc: u32) -> u16 {
+        u16::try_from(doc & ((1 << self.log2) - 1)).unwrap_or(u16::MAX)
+    }
 }
 
 /// Writes the file for `docs` documents over a vocabulary of `vocab` tokens.
@@ -124,20 +175,21 @@ pub(crate) fn write<W: Write>(
     window_log2: u32,
     lists: &impl Lists,
 ) -> Result<W, WriteError> {
-    let windows = windows_of(docs, window_log2);
+    let windows = Windows { docs, log2: window_log2 };
     let mut file = ContainerWriter::new(out, &KIND)?;
     let mut directory = Directory::default();
     let mut ids = Vec::new();
     file.section(|out| {
         lists.visit(&mut |token, docs, impacts| {
-            directory.add((token, docs, impacts), (windows, window_log2), &mut ids)?;
+            directory.add((token, docs, impacts), windows, &mut ids)?;
             Ok(out.write(&ids)?)
         })
     })?;
-    directory.starts.push(directory.start(0)?);
+    directory.start(0, 0)?;
     file.section(|out| lists.visit(&mut |_, _, impacts| Ok(out.write(impacts)?)))?;
     file.section(|out| out.write(&directory.tokens))?;
     file.section(|out| out.write(&directory.starts))?;
+    file.section(|out| out.write(&directory.id_starts))?;
     file.section(|out| out.write(&directory.maxima))?;
     file.section(|out| out.write(&directory.window_maxima))?;
     file.section(|out| out.write(&directory.checksums))?;
@@ -146,19 +198,15 @@ pub(crate) fn write<W: Write>(
     Ok(file.finish(facts)?)
 }
 
-fn windows_of(docs: u32, window_log2: u32) -> usize {
-    (docs as usize).div_ceil(1 << window_log2)
-}
-
 // --- reading -------------------------------------------------------------------------------------
 
 /// An opened inverted file.
 pub(crate) struct Inverted {
     file: Container,
-    docs: u32,
     lists: usize,
-    windows: usize,
-    window_log2: u32,
+    windows: Windows,
+    /// For each 64 tokens the place of the first list that is theirs or comes after them.
+    guide: Box<[u32]>,
     /// Lists whose checksum was verified.
     verified: Touched,
 }
@@ -166,39 +214,55 @@ pub(crate) struct Inverted {
 /// One token's postings, verified.
 #[derive(Clone, Copy)]
 pub(crate) struct List<'a> {
-    /// Where each window starts in the file's postings, and where the last one ends.
+    windows: Windows,
+    /// Where each cell starts in the columns of impacts and ids, and where the last one ends.
     starts: &'a [u32],
+    id_starts: &'a [u32],
+    /// Both columns, those of all lists.
     ids: &'a [u16],
     impacts: &'a [u8],
     maxima: &'a [u8],
 }
 
 impl<'a> List<'a> {
-    /// Local ids and impacts of one window.
-    pub(crate) fn window(&self, window: usize) -> (&'a [u16], &'a [u8]) {
-        let (from, to) = (self.start(window), self.start(window + 1));
-        (&self.ids[from..to], &self.impacts[from..to])
+    /// The list's postings in one window.
+    #[inline]
+    pub(crate) fn cell(&self, window: usize) -> Cell<'a> {
+        let (from, to) = (self.starts[window] as usize, self.starts[window + 1] as usize);
+        let (ids, ids_end) = (self.id_starts[window] as usize, self.id_starts[window + 1] as usize);
+        let docs = self.windows.len(window);
+        Cell::new(&self.ids[ids..ids_end], &self.impacts[from..], to - from, docs)
     }
 
     /// The greatest impact in one window, 0 when the token does not occur there.
+    #[inline]
     pub(crate) fn window_maximum(&self, window: usize) -> u8 {
         self.maxima[window]
     }
 
-    /// Local id and impact of the `at`-th posting of the list, if that lies in the window.
-    pub(crate) fn posting(&self, window: usize, at: usize) -> Option<(u16, u8)> {
-        let (ids, impacts) = self.window(window);
-        let at = at.checked_sub(self.start(window))?;
-        Some((*ids.get(at)?, impacts[at]))
+    /// The impact of the `at`-th posting of the list, if it is that of a document.
+    pub(crate) fn impact_at(&self, doc: u32, at: usize) -> Option<u8> {
+        let window = self.windows.of(doc);
+        let inside =
+            at.checked_sub(self.before(window)).filter(|_| at < self.before(window + 1))?;
+        self.cell(window).impact_at(inside, self.windows.local_id(doc))
     }
 
+    /// Postings of the list.
     pub(crate) fn len(&self) -> usize {
-        self.ids.len()
+        self.before(self.windows.count())
     }
 
     /// Postings of the list before one window.
-    fn start(&self, window: usize) -> usize {
+    fn before(&self, window: usize) -> usize {
         (self.starts[window] - self.starts[0]) as usize
+    }
+
+    /// The list's own parts of both columns.
+    fn columns(&self) -> (&'a [u16], &'a [u8]) {
+        let last = self.windows.count();
+        let range = |starts: &[u32]| starts[0] as usize..starts[last] as usize;
+        (&self.ids[range(self.id_starts)], &self.impacts[range(self.starts)])
     }
 }
 
@@ -215,44 +279,71 @@ impl Inverted {
         let facts = file.facts();
         check_facts(&file, docs, vocab)?;
         if !(MIN_WINDOW_LOG2..=WINDOW_LOG2).contains(&facts.window_log2) {
-            return Err(file.broken("the window", "it has 2^6 to 2^13 documents"));
+            return Err(file.broken("the window", "it has 2^6 to 2^14 documents"));
         }
-        let windows = windows_of(docs, facts.window_log2);
-        let inverted = Self {
-            docs,
+        let mut inverted = Self {
             lists: facts.lists as usize,
-            windows,
-            window_log2: facts.window_log2,
+            windows: Windows { docs, log2: facts.window_log2 },
+            guide: Box::default(),
             verified: Touched::new(facts.lists as usize),
             file,
         };
-        inverted.check_structure(vocab, facts.postings)?;
+        inverted.check_lengths(facts.postings)?;
+        (TOKENS..=CHECKSUMS).try_for_each(|section| inverted.file.verify_section(section))?;
+        inverted.check_tokens(vocab)?;
+        inverted.check_cells()?;
+        inverted.guide = guide(inverted.tokens());
         Ok(inverted)
     }
 
-    fn check_structure(&self, vocab: u32, postings: u64) -> Result<(), FileError> {
+    fn check_lengths(&self, postings: u64) -> Result<(), FileError> {
         let (file, lists) = (&self.file, self.lists);
-        let cells = lists.checked_mul(self.windows).filter(|cells| *cells < usize::MAX);
+        let cells = lists.checked_mul(self.windows.count()).filter(|cells| *cells < usize::MAX);
         let (Some(cells), Ok(count)) = (cells, usize::try_from(postings)) else {
             return Err(file.broken("the tail", "its numbers fit the machine"));
         };
-        file.expect::<u16>(IDS, count)?;
         file.expect::<u8>(IMPACTS, count)?;
         file.expect::<u16>(TOKENS, lists)?;
         file.expect::<u32>(STARTS, cells + 1)?;
+        file.expect::<u32>(ID_STARTS, cells + 1)?;
         file.expect::<u8>(MAXIMA, lists)?;
         file.expect::<u8>(WINDOW_MAXIMA, cells)?;
         file.expect::<u32>(CHECKSUMS, lists)?;
-        (TOKENS..=CHECKSUMS).try_for_each(|section| file.verify_section(section))?;
+        let ids = self.id_starts()[cells] as usize;
+        file.expect::<u16>(IDS, ids)
+    }
+
+    fn check_tokens(&self, vocab: u32) -> Result<(), FileError> {
         let tokens = self.tokens();
         let rising = tokens.is_sorted_by(|a, b| a < b);
         if !rising || tokens.last().is_some_and(|last| u32::from(*last) >= vocab) {
-            return Err(file.broken("section tokens", "tokens rise and are in the vocabulary"));
+            return Err(self
+                .file
+                .broken("section tokens", "tokens rise and are in the vocabulary"));
         }
-        let starts = self.starts();
-        let whole = starts[0] == 0 && u64::from(starts[cells]) == postings;
-        if !whole || !starts.is_sorted() || (0..lists).any(|list| self.range(list).is_empty()) {
-            return Err(file.broken("section starts", "starts rise from 0 to the last posting"));
+        Ok(())
+    }
+
+    /// Cells follow each other without a gap, and each has one of the two forms.
+    fn check_cells(&self) -> Result<(), FileError> {
+        let (starts, id_starts) = (self.starts(), self.id_starts());
+        let whole =
+            starts[0] == 0 && starts.last().copied().map(u64::from) == Some(self.postings());
+        if !whole || !starts.is_sorted() || (0..self.lists).any(|list| self.range(list).is_empty())
+        {
+            return Err(self
+                .file
+                .broken("section starts", "starts rise from 0 to the last posting"));
+        }
+        let lengths: Vec<_> =
+            (0..self.windows.count()).map(|window| many_len(self.windows.len(window))).collect();
+        let mut cells = starts.windows(2).zip(id_starts.windows(2)).zip(lengths.iter().cycle());
+        let formed = |((postings, ids), many): ((&[u32], &[u32]), &usize)| {
+            let count = (postings[1] - postings[0]) as usize;
+            ids[1].checked_sub(ids[0]) == u32::try_from(count.min(*many)).ok()
+        };
+        if id_starts[0] != 0 || !cells.all(formed) {
+            return Err(self.file.broken("section id starts", "a cell has the smaller form"));
         }
         Ok(())
     }
@@ -272,28 +363,14 @@ impl Inverted {
 
     /// The place of a token's list.
     pub(crate) fn find(&self, token: u16) -> Option<usize> {
-        self.tokens().binary_search(&token).ok()
+        let sixty_four = usize::from(token) / 64;
+        let range = self.guide[sixty_four] as usize..self.guide[sixty_four + 1] as usize;
+        let place = self.tokens()[range.clone()].binary_search(&token).ok()?;
+        Some(range.start + place)
     }
 
-    pub(crate) fn windows(&self) -> usize {
+    pub(crate) fn windows(&self) -> Windows {
         self.windows
-    }
-
-    /// A document's window and its local id.
-    pub(crate) fn locate(&self, doc: u32) -> (usize, u16) {
-        ((doc >> self.window_log2) as usize, local_id(doc, self.window_log2))
-    }
-
-    pub(crate) fn window_log2(&self) -> u32 {
-        self.window_log2
-    }
-
-    pub(crate) fn window_len(&self) -> usize {
-        1 << self.window_log2
-    }
-
-    pub(crate) fn docs(&self) -> u32 {
-        self.docs
     }
 
     pub(crate) fn postings(&self) -> u64 {
@@ -322,13 +399,13 @@ impl Inverted {
         let token = self.tokens()[place];
         let name = || format!("the list of token {token}").into();
         let stored = self.file.section::<u32>(CHECKSUMS)[place];
-        self.file.compare(name, stored, list_crc(token, list.ids, list.impacts))?;
-        for window in 0..self.windows {
-            let (ids, impacts) = list.window(window);
-            let end = self.docs as usize - (window << self.window_log2);
-            let inside = |id: &u16| usize::from(*id) < end.min(1 << self.window_log2);
-            if !ids.is_sorted_by(|a, b| a < b) || !ids.last().is_none_or(inside) {
-                return Err(self.file.broken(name(), "ids rise inside their window"));
+        let (ids, impacts) = list.columns();
+        self.file.compare(name, stored, list_crc(token, ids, impacts))?;
+        for window in 0..self.windows.count() {
+            let (from, to) = (list.before(window), list.before(window + 1));
+            let impacts = &impacts[from..to];
+            if !is_formed(list.cell(window), impacts, self.windows.len(window)) {
+                return Err(self.file.broken(name(), "documents rise inside their window"));
             }
             let greatest = impacts.iter().copied().max().unwrap_or(0);
             if impacts.contains(&0) || greatest != list.window_maximum(window) {
@@ -346,19 +423,57 @@ impl Inverted {
         self.file.section(STARTS)
     }
 
+    fn id_starts(&self) -> &[u32] {
+        self.file.section(ID_STARTS)
+    }
+
     fn range(&self, place: usize) -> Range<usize> {
-        let starts = self.starts();
-        starts[place * self.windows] as usize..starts[(place + 1) * self.windows] as usize
+        let (starts, windows) = (self.starts(), self.windows.count());
+        starts[place * windows] as usize..starts[(place + 1) * windows] as usize
     }
 
     fn unverified(&self, place: usize) -> List<'_> {
-        let cells = place * self.windows..(place + 1) * self.windows;
-        let range = self.range(place);
+        let windows = self.windows.count();
+        let cells = place * windows..(place + 1) * windows;
         List {
+            windows: self.windows,
             starts: &self.starts()[cells.start..=cells.end],
-            ids: &self.file.section(IDS)[range.clone()],
-            impacts: &self.file.section(IMPACTS)[range],
+            id_starts: &self.id_starts()[cells.start..=cells.end],
+            ids: self.file.section(IDS),
+            impacts: self.file.section(IMPACTS),
             maxima: &self.file.section(WINDOW_MAXIMA)[cells],
+        }
+    }
+}
+
+/// See [`Inverted::guide`]. There are at most 65,536 tokens.
+fn guide(tokens: &[u16]) -> Box<[u32]> {
+    let mut guide = vec![0; 1 + (1 << 16) / 64];
+    tokens.iter().for_each(|token| guide[1 + usize::from(*token) / 64] += 1);
+    for at in 1..guide.len() {
+        guide[at] += guide[at - 1];
+    }
+    guide.into_boxed_slice()
+}
+
+/// Whether a cell holds exactly these impacts, for rising documents of a window of `docs`; of *many*,
+/// that its blocks' maxima are those of the impacts.
+fn is_formed(cell: Cell<'_>, impacts: &[u8], docs: usize) -> bool {
+    match cell {
+        Cell::Few { ids, .. } => {
+            ids.is_sorted_by(|a, b| a < b) && ids.last().is_none_or(|id| usize::from(*id) < docs)
+        }
+        Cell::Many { bits, maxima, .. } => {
+            let mut at = 0;
+            let whole = bits.iter().zip(maxima).all(|(bits, maximum)| {
+                let from = at;
+                at += cell::word(*bits).count_ones() as usize;
+                let block = impacts.get(from..at);
+                block.is_some_and(|block| block.iter().copied().max().unwrap_or(0) == *maximum)
+            });
+            let beyond = bits.last().filter(|_| !docs.is_multiple_of(BLOCK));
+            let none_beyond = beyond.is_none_or(|bits| cell::word(*bits) >> (docs % BLOCK) == 0);
+            whole && at == impacts.len() && none_beyond
         }
     }
 }

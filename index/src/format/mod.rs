@@ -1,12 +1,16 @@
 //! Which bytes stand where on disk?
 //!
-//! - [`container`]: what both files share: head, aligned sections, section table, checksums.
-//! - [`inverted`]: the `.swx` file, token → documents and impacts, cut into windows.
-//! - [`forward`]: the `.swf` file, document → tokens, impacts and patches.
-//! - [`verify`]: reads both to the last byte and compares them.
+//! | file | holds |
+//! | --- | --- |
+//! | [`container`] | what both files share: head, aligned sections, section table, checksums |
+//! | [`inverted`] | the `.swx` file, token → documents and impacts, cut into windows |
+//! | [`cell`] | what a list has in one window |
+//! | [`forward`] | the `.swf` file, document → tokens, impacts and patches |
+//! | [`verify`] | reads both to the last byte and compares them |
 //!
 //! Reader and writer of a file stand side by side. `FORMAT.md` says the same in words.
 
+pub(crate) mod cell;
 pub(crate) mod container;
 #[cfg(test)]
 mod example;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use tantivy::directory::OwnedBytes;
 
+use super::cell::Cell;
 use super::forward::{self, Documents, Entries, Forward};
 use super::inverted::{self, Inverted, Lists, Visit, WINDOW_LOG2, WriteError};
 use super::verify;
@@ -43,13 +44,64 @@ fn sound_list() -> OneList {
 fn a_sound_list_is_read() {
     let file = open_inverted(list_file(&sound_list()), DOCS, VOCAB).unwrap();
     verify::inverted(&file).unwrap();
-    assert_eq!(file.list(0).unwrap().window(0), (&[0, 7, 99][..], &[1, 255, 3][..]));
+    let list = file.list(0).unwrap();
+    assert_eq!(list.cell(0).postings().collect::<Vec<_>>(), [(0, 1), (7, 255), (99, 3)]);
     assert_eq!(file.statistics(0), (3, 255));
 }
 
 #[test]
+fn a_list_of_many_is_bits_and_blocks_maxima() {
+    let docs: Vec<u32> = (0..DOCS).filter(|doc| doc % 5 != 3).collect();
+    let impacts: Vec<u8> = docs.iter().map(|doc| 1 + u8::try_from(doc % 90).unwrap()).collect();
+    let list = OneList { token: 3, docs, impacts };
+    let file = open_inverted(list_file(&list), DOCS, VOCAB).unwrap();
+    verify::inverted(&file).unwrap();
+    let cell = file.list(0).unwrap().cell(0);
+    let postings: Vec<_> = cell.postings().map(|(id, impact)| (u32::from(id), impact)).collect();
+    let given: Vec<_> = list.docs.iter().copied().zip(list.impacts.iter().copied()).collect();
+    assert_eq!(postings, given);
+    let Cell::Many { bits, maxima, .. } = cell else { panic!("a list of few") };
+    assert_eq!((bits.len(), maxima), (2, &[63, 90][..]));
+}
+
+#[test]
+fn bits_beyond_the_window_and_false_maxima_are_never_read() {
+    let list = OneList { token: 3, docs: (0..DOCS).collect(), impacts: vec![9; DOCS as usize] };
+    let sound = list_file(&list);
+    // Bits and maxima begin at 64: 16 bytes of bits, then the two maxima. The list's checksum and that
+    // of the section are made to hold, so that only the structure is wrong.
+    for (at, value) in [(64 + 15, 1), (64 + 12, 14), (64 + 16, 8), (64 + 17, 10)] {
+        let mut bytes = sound.clone();
+        bytes[at] = value;
+        fix_list_checksum(&mut bytes);
+        let file = open_inverted(bytes, DOCS, VOCAB).unwrap();
+        let error = file.list(0).err().unwrap();
+        assert!(matches!(error.fault, Fault::Structure { .. }), "{at}: {error}");
+    }
+}
+
+/// Makes the checksum of the only list hold again, and those of its section and the tail.
+fn fix_list_checksum(bytes: &mut [u8]) {
+    let entry = |bytes: &[u8], section: usize| {
+        let at = bytes.len() - TAIL + 24 + 24 * section;
+        let number = |at: usize| usize::from(bytes[at]) | usize::from(bytes[at + 1]) << 8;
+        (at, number(at)..number(at) + number(at + 8))
+    };
+    let (_, ids) = entry(bytes, 0);
+    let (_, impacts) = entry(bytes, 1);
+    let (_, tokens) = entry(bytes, 2);
+    let mut crc = crc32fast::Hasher::new();
+    [tokens, ids, impacts].into_iter().for_each(|range| crc.update(&bytes[range]));
+    let (at, checksums) = entry(bytes, 7);
+    bytes[checksums.clone()].copy_from_slice(&crc.finalize().to_le_bytes());
+    let section = crc32fast::hash(&bytes[checksums]);
+    bytes[at + 16..at + 20].copy_from_slice(&section.to_le_bytes());
+    fix_table_checksum(bytes);
+}
+
+#[test]
 fn ids_outside_of_their_window_are_never_read() {
-    for docs in [vec![0, 7, 100], vec![0, 7, 8_191], vec![7, 7, 8], vec![8, 7, 9]] {
+    for docs in [vec![0, 7, 100], vec![0, 7, 16_383], vec![7, 7, 8], vec![8, 7, 9]] {
         let file =
             open_inverted(list_file(&OneList { docs, ..sound_list() }), DOCS, VOCAB).unwrap();
         for _ in 0..2 {
@@ -78,20 +130,25 @@ fn a_file_of_another_size_or_vocabulary_is_refused_by_both_numbers() {
 #[test]
 fn a_newer_version_and_another_kind_are_told_apart_from_damage() {
     let mut newer = list_file(&sound_list());
-    newer[8] = 2;
+    newer[8] = 3;
     let error = open_inverted(newer.clone(), DOCS, VOCAB).err().unwrap();
     assert!(matches!(error.fault, Fault::Checksum { .. }), "{error}");
     fix_table_checksum(&mut newer);
     let error = open_inverted(newer, DOCS, VOCAB).err().unwrap();
-    assert!(matches!(error.fault, Fault::TooNew { found: 2, known: 1 }), "{error}");
+    assert!(matches!(error.fault, Fault::TooNew { found: 3, known: 2 }), "{error}");
+    let mut older = list_file(&sound_list());
+    older[8] = 1;
+    fix_table_checksum(&mut older);
+    let error = open_inverted(older, DOCS, VOCAB).err().unwrap();
+    assert!(matches!(error.fault, Fault::TooOld { found: 1, known: 2 }), "{error}");
     let mut other = list_file(&sound_list());
     other[0] = b'X';
     let error = open_inverted(other, DOCS, VOCAB).err().unwrap();
     assert!(matches!(error.fault, Fault::Kind), "{error}");
 }
 
-/// Bytes of the tail: 24 of facts, 24 for each of 7 sections, 8 of trailer.
-const TAIL: usize = 200;
+/// Bytes of the tail: 24 of facts, 24 for each of 8 sections, 8 of trailer.
+const TAIL: usize = 224;
 
 /// Makes the checksum of head and tail hold again.
 fn fix_table_checksum(bytes: &mut [u8]) {

@@ -28,14 +28,13 @@ pub(crate) fn agreement(inverted: &Inverted, forward: &Forward) -> Result<(), Fi
     };
     let mut lists = cursors(inverted)?;
     for doc in 0..forward.docs() {
-        let (window, local) = inverted.locate(doc);
         let entries = forward.document(doc)?;
         for (&token, &impact) in entries.tokens.iter().zip(entries.impacts) {
             let next = lists[usize::from(token)].as_mut().and_then(|(list, read)| {
                 *read += 1;
-                list.posting(window, *read - 1)
+                list.impact_at(doc, *read - 1)
             });
-            if next != Some((local, impact)) {
+            if next != Some(impact) {
                 return Err(disagree(doc, token));
             }
         }

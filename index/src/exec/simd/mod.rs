@@ -1,0 +1,147 @@
+//! Which instructions does this processor have, and how do they add the lists of a block?
+//!
+//! | file | instructions |
+//! | --- | --- |
+//! | here | none in particular: the processor's least, what any Rust compiler makes of plain loops |
+//! | [`avx512`] | AVX-512 with VBMI2 and VNNI: Intel since Ice Lake, AMD since Zen 4 |
+//!
+//! A [`Task`] is compiled once for each [`Level`] and run at the one that was found at run time. All
+//! give the same bits: they add whole numbers. On ARM, NEON is part of the processor's least.
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+use crate::format::cell::{BLOCK, BlockBits, word};
+
+/// The instructions that a task may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Plain,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Level {
+    /// What this processor has, from the least to the best.
+    #[cfg(test)]
+    pub(crate) fn available() -> Vec<Self> {
+        let mut levels = vec![Self::Plain];
+        #[cfg(target_arch = "x86_64")]
+        {
+            levels.extend(has_avx2().then_some(Self::Avx2));
+            levels.extend(avx512::is_available().then_some(Self::Avx512));
+        }
+        levels
+    }
+
+    /// The best that this processor has.
+    pub(crate) fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if avx512::is_available() {
+                return Self::Avx512;
+            }
+            if has_avx2() {
+                return Self::Avx2;
+            }
+        }
+        Self::Plain
+    }
+
+    /// Runs a task. The level must be available.
+    pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
+        match self {
+            Self::Plain => task.run(Plain),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: levels are only made of what was found on this processor.
+            Self::Avx2 => unsafe { with_avx2(task) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Self::Avx512 => unsafe { avx512::run(task) },
+        }
+    }
+}
+
+/// Asks for the memory that a slice begins with, and does not wait for it.
+#[inline(always)]
+pub(crate) fn prefetch<T>(slice: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: this instruction of every x86-64 reads nothing that a program could see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(slice.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = slice;
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("lzcnt")
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn with_avx2<T: Task>(task: T) -> T::Output {
+    task.run(Plain)
+}
+
+/// Work with inner loops. `run` must be `#[inline(always)]`, so that it is compiled anew, all that it
+/// calls included, for each level's instructions.
+pub(crate) trait Task {
+    type Output;
+
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// What the levels do differently.
+pub(crate) trait Simd: Copy {
+    /// Adds `weight · impact` of all documents of a block to their scores, and moves every list on to
+    /// the next block.
+    fn add(self, scores: &mut [u32; BLOCK], lists: &mut [Dense<'_>], block: usize);
+}
+
+/// A cell of many postings, with its token's weight, read block by block.
+#[derive(Clone, Copy)]
+pub(crate) struct Dense<'a> {
+    pub(crate) bits: &'a [BlockBits],
+    pub(crate) maxima: &'a [u8],
+    /// Impacts from those of the next block on, to the end of the column.
+    pub(crate) impacts: &'a [u8],
+    pub(crate) weight: u8,
+}
+
+impl Dense<'_> {
+    /// Passes over a block.
+    #[inline(always)]
+    pub(crate) fn skip(&mut self, block: usize) {
+        let count = word(self.bits[block]).count_ones() as usize;
+        self.impacts = &self.impacts[count..];
+    }
+}
+
+/// Plain loops.
+#[derive(Clone, Copy)]
+struct Plain;
+
+impl Simd for Plain {
+    #[inline(always)]
+    fn add(self, scores: &mut [u32; BLOCK], lists: &mut [Dense<'_>], block: usize) {
+        for list in lists {
+            let mut bits = word(list.bits[block]);
+            let weight = u32::from(list.weight);
+            let (impacts, rest) = list.impacts.split_at(bits.count_ones() as usize);
+            list.impacts = rest;
+            for impact in impacts {
+                scores[bits.trailing_zeros() as usize % BLOCK] += weight * u32::from(*impact);
+                bits &= bits.wrapping_sub(1);
+            }
+        }
+    }
+}
