@@ -57,7 +57,10 @@ fn text_vector(encoder: &Encoder, text: &str) -> Result<SparseVector, Problem> {
 }
 
 fn vector(impacts: impl Iterator<Item = (TokenId, u8)>) -> Result<SparseVector, Problem> {
-    let vector = SparseVector::new(impacts.filter(|(_, impact)| *impact > 0));
+    // A picture's tokens come by falling weight.
+    let mut impacts: Vec<_> = impacts.filter(|(_, impact)| *impact > 0).collect();
+    impacts.sort_unstable();
+    let vector = SparseVector::new(impacts);
     vector.map_err(|error| Problem::internal(error.to_string()))
 }
 

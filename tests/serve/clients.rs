@@ -114,5 +114,7 @@ fn the_openapi_document_is_the_committed_one() {
     let served = Served::new();
     let document = served.get("/openapi.json").json();
     assert_eq!(document, serde_json::to_value(sightword::serve::openapi()).unwrap());
-    insta::assert_snapshot!("openapi", serde_json::to_string_pretty(&document).unwrap());
+    insta::with_settings!({ snapshot_path => "../snapshots" }, {
+        insta::assert_snapshot!("openapi", serde_json::to_string_pretty(&document).unwrap());
+    });
 }

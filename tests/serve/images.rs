@@ -4,6 +4,7 @@ use image::GenericImageView;
 use serde_json::{Value, json};
 
 use super::support::Served;
+use crate::collection::support::ENCODER;
 
 #[test]
 fn the_facts_of_a_picture_are_told_by_its_id() {
@@ -82,9 +83,10 @@ fn the_heat_map_peaks_where_the_index_says_the_word_is() {
         let heat = served.get(&format!("/v1/images/{id}/heatmap?token={token}")).json();
         assert_eq!(heat["source"], "picture");
         let weights: Vec<Vec<f64>> = serde_json::from_value(heat["weights"].clone()).unwrap();
-        assert_eq!((weights.len(), weights[0].len()), (7, 7));
+        let grid = ENCODER.config().image.grid;
+        assert_eq!((weights.len(), weights[0].len()), (grid, grid));
         let strongest = weights.iter().flatten().copied().fold(0.0, f64::max);
-        // Impacts are whole 64ths.
+        // Impacts are whole 110ths.
         assert!((strongest - word["weight"].as_f64().unwrap()).abs() < 0.01, "{word}");
         let [row, column]: [usize; 2] = serde_json::from_value(word["patch"].clone()).unwrap();
         assert!((weights[row][column] - strongest).abs() < 1e-3, "{word} {heat}");

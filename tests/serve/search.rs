@@ -136,9 +136,7 @@ fn a_new_commit_shows_without_a_restart_and_ends_old_cursors() {
 #[test]
 fn nothing_found_is_said_and_the_nearest_named() {
     let served = Served::new();
-    let mut body = for_word(&served.word("a.bmp"));
-    body["all"] = false.into();
-    body["min_match"] = 1.0.into();
+    let body = json!({"query": "birdwatching at a frozen lake", "min_match": 1.0});
     let answer = served.post("/v1/search", &body).json();
     assert_eq!((&answer["verdict"], &answer["matched"]), (&"none".into(), &0.into()));
     assert!(answer["nearest"]["id"].as_str().unwrap().starts_with("b3:"));
