@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
-use sightword::collection::{Check, CheckStatus, Collection};
+use sightword::collection::{Check, CheckStatus, Collection, repair};
 
 use super::console::Console;
 use super::json;
@@ -15,10 +15,15 @@ use super::{Outcome, sanitize};
 #[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword doctor                   the nearest index here or above
   sightword doctor --in ~/Photos     the index of a folder
+  sightword doctor --repair          also mend what can be mended without the pictures
   sightword doctor --json            for programs")]
 pub(crate) struct Doctor {
     #[command(flatten)]
     place: Place,
+
+    /// First make broken parts of the index again from others, where that can be done
+    #[arg(long)]
+    repair: bool,
 
     /// Print JSON Lines
     #[arg(long)]
@@ -35,7 +40,9 @@ struct CheckLine<'a> {
 
 pub(crate) fn run(args: &Doctor, model: &Model, console: &mut Console) -> anyhow::Result<Outcome> {
     let encoder = model.load()?;
-    let checks = Collection::diagnose(&args.place.find()?, &encoder);
+    let index_dir = args.place.find()?;
+    let mut checks = if args.repair { repair(&index_dir) } else { Vec::new() };
+    checks.extend(Collection::diagnose(&index_dir, &encoder));
     let failed = checks.iter().any(|check| check.status == CheckStatus::Fail);
     for check in &checks {
         if args.json {

@@ -57,7 +57,7 @@ use std::{
     sync::Arc,
 };
 
-pub use check::{Check, CheckStatus};
+pub use check::{Check, CheckStatus, repair};
 pub use error::CollectionError;
 pub use export::Exported;
 pub(crate) use features::{Encoded, encode};
