@@ -1,4 +1,4 @@
-//! Enough documents for several windows of 8,192, also after merges that recut them.
+//! Enough documents for several windows of 16,384, also after merges that recut them.
 
 use sightword_index::{Exclusion, Executor, SparseQuery, SparseVector, TokenId};
 
@@ -47,9 +47,9 @@ fn requests() -> Vec<Request> {
 
 #[test]
 fn windows_and_recut_windows_give_the_answer_of_brute_force() {
-    let docs = documents(20_000);
+    let docs = documents(40_000);
     let (index, fields, mut writer) =
-        index_of(&[&docs[..9_000], &docs[9_000..9_100], &docs[9_100..]]);
+        index_of(&[&docs[..18_000], &docs[18_000..18_100], &docs[18_100..]]);
     let check = |alive: &[Doc]| {
         let searcher = searcher(&index, fields);
         for request in requests() {
@@ -67,7 +67,7 @@ fn windows_and_recut_windows_give_the_answer_of_brute_force() {
         sizes.sort_unstable();
         sizes
     };
-    assert_eq!(sizes(), [100, 9_000, 10_900]);
+    assert_eq!(sizes(), [100, 18_000, 21_900]);
     check(&docs);
     docs.iter().step_by(3).for_each(|doc| delete(&writer, fields, doc.key));
     writer.commit().unwrap();

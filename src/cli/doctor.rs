@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
-use sightword::collection::{Check, CheckStatus, Collection};
+use sightword::collection::{Check, CheckStatus, Collection, repair};
 
 use super::console::Console;
 use super::json;
@@ -15,6 +15,7 @@ use super::{Outcome, sanitize};
 #[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword doctor                   the nearest index here or above
   sightword doctor --in ~/Photos     the index of a folder
+  sightword doctor --repair          also mend what can be mended without the pictures
   sightword doctor --json            for programs")]
 pub(crate) struct Doctor {
     #[command(flatten)]
@@ -22,6 +23,10 @@ pub(crate) struct Doctor {
 
     #[command(flatten)]
     second: Second,
+
+    /// First make broken parts of the index again from others, where that can be done
+    #[arg(long)]
+    repair: bool,
 
     /// Print JSON Lines
     #[arg(long)]
@@ -39,7 +44,8 @@ struct CheckLine<'a> {
 pub(crate) fn run(args: &Doctor, model: &Model, console: &mut Console) -> anyhow::Result<Outcome> {
     let encoder = model.load()?;
     let index = args.place.find()?;
-    let mut checks = Collection::diagnose(&index, &encoder);
+    let mut checks = if args.repair { repair(&index) } else { Vec::new() };
+    checks.extend(Collection::diagnose(&index, &encoder));
     if let Some(reranker) = args.second.find(&encoder)? {
         checks.push(Collection::check_features(&index, &*reranker));
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sightword_index::verify_segments;
+use sightword_index::{Repair, rebuild_inverted, verify_segments};
 
 use super::{
     Collection,
@@ -101,6 +101,31 @@ impl Collection {
         checks.extend(check_sample(&layout, &roots));
         checks.push(check_disk(&layout));
         checks
+    }
+}
+
+/// Makes the parts of an index again that can be made from others: the inverted file of a segment
+/// from its forward file. One check for each that was broken; none when all is whole.
+#[must_use]
+pub fn repair(index_dir: &Path) -> Vec<Check> {
+    let layout = Layout::new(index_dir);
+    let root = Manifest::read(&layout).map(|manifest| manifest.roots(layout.dir()));
+    let root = root.ok().and_then(|roots| roots.into_iter().next());
+    let root = root.unwrap_or_else(|| layout.dir().to_owned());
+    let blame = super::error::Blame { dir: layout.dir(), root: &root };
+    let repairs = sightword_index::open_in_dir(&layout.index())
+        .and_then(|index| rebuild_inverted(&index))
+        .map_err(|error| blame.open(error));
+    let check = |Repair { problem, failure, .. }: Repair| match failure {
+        None => ok("repair", format!("made again: {problem}")),
+        Some(failure) => {
+            let file = Path::new("index").join(&failure.file);
+            failed("repair", &blame.damaged(file, failure.fault.to_string()))
+        }
+    };
+    match repairs {
+        Ok(repairs) => repairs.into_iter().map(check).collect(),
+        Err(error) => vec![failed("repair", &error)],
     }
 }
 

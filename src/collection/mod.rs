@@ -64,7 +64,7 @@ use std::{
     time::SystemTime,
 };
 
-pub use check::{Check, CheckStatus};
+pub use check::{Check, CheckStatus, repair};
 pub use error::CollectionError;
 pub use export::Exported;
 pub use facets::{Counted, Facets};
