@@ -17,7 +17,7 @@ use super::signal::Grace;
 #[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword serve --in ~/Photos              then open http://127.0.0.1:7117
   sightword serve --port 0                   any free port; the first line says which
-  SIGHTWORD_TOKEN=… sightword serve --host 0.0.0.0   for other machines too",
+  sightword serve --host 0.0.0.0 --token …   for other machines too",
   after_long_help = MORE)]
 pub(crate) struct Serve {
     #[command(flatten)]

@@ -171,6 +171,42 @@ fn a_photo_that_cannot_be_read_keeps_its_rank() {
 }
 
 #[test]
+fn the_re_ranker_inside_the_program_fits_the_model_inside() {
+    let folder = indexed_photos().folder();
+    let args = ["search", "a cup of coffee", "--rerank", "5", "--json"];
+    let (begin, hits) = told(&sightword_in(&folder, &args));
+    assert_eq!(
+        (&begin["reranker"]["name"], &begin["reranker"]["stored"]),
+        (&"fusion-1".into(), &0.into())
+    );
+    assert_eq!(hits[0]["path"]["text"], "coffee-cup.jpg");
+    assert!(hits[0]["stages"]["rerank"]["score"].is_number(), "{}", hits[0]);
+    let info = sightword_in(&folder, &["info"]).out;
+    assert!(info.contains("re-ranker fusion-1") && info.contains("features of 0 images"), "{info}");
+    let doctor = sightword_in(&folder, &["doctor"]).out;
+    assert!(doctor.contains("features — 0 pictures for fusion-1"), "{doctor}");
+}
+
+#[test]
+fn another_model_has_no_re_ranker_inside_the_program() {
+    let folder = photos(&["coffee-cup.jpg"]);
+    let model = folder.path().join("model");
+    fs::create_dir(&model).unwrap();
+    let inside = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/default");
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        fs::copy(inside.join(name), model.join(name)).unwrap();
+    }
+    let config = fs::read_to_string(model.join("config.json")).unwrap();
+    fs::write(model.join("config.json"), format!("{config}\n")).unwrap();
+    let search = ["search", "--model", "model", "--in", "photos", "coffee"];
+    assert_eq!(sightword_in(folder.path(), &search).code, 0);
+    let ran = sightword_in(folder.path(), &[&search[..], &["--rerank", "5"]].concat());
+    assert_eq!((ran.code, &*ran.out), (2, ""));
+    assert!(ran.err.contains("no re-ranker for the model v1"), "{}", ran.err);
+    assert!(ran.err.contains("try: --reranker DIR"), "{}", ran.err);
+}
+
+#[test]
 fn what_cannot_be_re_ranked_is_said_with_what_to_do() {
     let photos = indexed_photos();
     let fails = |args: &[&str], told: &[&str]| {
@@ -179,7 +215,6 @@ fn what_cannot_be_re_ranked_is_said_with_what_to_do() {
         assert!(told.iter().all(|told| ran.err.contains(told)), "{args:?}: {}", ran.err);
     };
     let with = ["--rerank", "5", "--reranker", reranker()];
-    fails(&["search", "dog", "--rerank", "5"], &["no re-ranker", "try: --reranker DIR"]);
     fails(&[&["search", "--like", "moose.jpg"], &with[..]].concat(), &["two pictures", "try:"]);
     fails(&[&["search", "{\"dog\": 1}"], &with[..]].concat(), &["token weights"]);
     fails(&[&["search", "dog", "--sort", "date"], &with[..]].concat(), &["order of their own"]);
