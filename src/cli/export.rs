@@ -25,7 +25,6 @@ use super::place::{Model, Place};
 #[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword export --to jsonl > vectors.jsonl
   sightword export --to jsonl -o vectors.jsonl --in ~/Photos
-  sightword export --to jsonl | head -n 1
   sightword export --to npz -o vectors.npz        for SciPy")]
 pub(crate) struct Export {
     /// The form
