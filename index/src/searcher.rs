@@ -370,6 +370,9 @@ impl SparseSearcher {
 
 /// Runs the same work on so many threads, this one included, and gives all results.
 fn on_threads<T: Send>(count: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+    if count <= 1 {
+        return vec![work()];
+    }
     thread::scope(|scope| {
         let others: Vec<_> = (1..count).map(|_| scope.spawn(&work)).collect();
         let mut results = vec![work()];
