@@ -15,8 +15,7 @@ use super::{Outcome, sanitize};
 #[command(help_template = super::TEMPLATE, before_help = "Examples:
   sightword doctor                   the nearest index here or above
   sightword doctor --in ~/Photos     the index of a folder
-  sightword doctor --repair          also mend what can be mended without the pictures
-  sightword doctor --json            for programs")]
+  sightword doctor --repair          also mend what can be mended without the pictures")]
 pub(crate) struct Doctor {
     #[command(flatten)]
     place: Place,
