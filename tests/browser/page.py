@@ -21,6 +21,8 @@ from playwright.sync_api import expect, sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DESKTOP = {"width": 1280, "height": 900}
+# Patches of a picture in the model inside the program.
+PATCHES = 8 * 8
 PHONE = {"width": 390, "height": 800}
 CHECKS = []
 
@@ -118,7 +120,7 @@ def the_bars_add_up_and_a_token_lights_its_patches(stage):
     expect(page.locator(".view .lit")).to_have_count(1)
     stage.shot("why")
     word.click()
-    expect(page.locator(".view .heat")).to_have_count(49)
+    expect(page.locator(".view .heat")).to_have_count(PATCHES)
     expect(word).to_have_attribute("aria-pressed", "true")
     stage.shot("heat")
     stage.accessible("picture")
@@ -261,7 +263,7 @@ def the_keyboard_is_enough(stage):
     page.locator(".sum button").first.focus()
     expect(page.locator(".view .lit")).not_to_have_count(0)
     page.keyboard.press("Enter")
-    expect(page.locator(".view .heat")).to_have_count(49)
+    expect(page.locator(".view .heat")).to_have_count(PATCHES)
 
 
 @check
