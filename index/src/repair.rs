@@ -11,6 +11,7 @@ use crate::field::sparse_field;
 use crate::format::inverted::{self, WINDOW_LOG2, WriteError};
 use crate::format::verify;
 use crate::segment::{file_name, open_forward, open_inverted};
+use crate::writer::when_free;
 
 /// What was done about a broken inverted file.
 #[derive(Debug)]
@@ -31,8 +32,10 @@ pub struct Repair {
 /// [`OpenError`] when there is a writer, when the field itself does not fit, or when a file cannot be
 /// replaced.
 pub fn rebuild_inverted(index: &Index) -> Result<Vec<Repair>, OpenError> {
-    let _lock = index.directory().acquire_lock(&INDEX_WRITER_LOCK).map_err(|error| {
-        TantivyError::LockFailure(error, Some("somebody is writing to the index".to_owned()))
+    let _lock = when_free(|| {
+        index.directory().acquire_lock(&INDEX_WRITER_LOCK).map_err(|error| {
+            TantivyError::LockFailure(error, Some("somebody is writing to the index".to_owned()))
+        })
     })?;
     let (_, params) = sparse_field(&index.schema())?;
     let mut repairs = Vec::new();

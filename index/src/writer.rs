@@ -5,13 +5,20 @@
 //! makes it permanent though nobody committed it, and a crash then loses the document. So one number is
 //! skipped here before anybody can use it. (tantivy 0.27; issue 2666 there is about the same numbers.)
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, thread, time::Duration};
 
-use tantivy::{Index, IndexWriter, TantivyDocument, TantivyError};
+use tantivy::{
+    Index, IndexWriter, TantivyDocument, TantivyError, directory::error::LockError::LockBusy,
+};
 
 use crate::error::OpenError;
 
-/// Opens the index's writer. There is one at a time, across processes.
+/// A lock that is busy for longer than this is another writer's.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// Opens the index's writer. There is one at a time, across processes; one that is about to end is
+/// waited for, for a second.
 ///
 /// `memory_bytes` is shared by the threads, each of which needs at least 15,000,000.
 ///
@@ -23,9 +30,26 @@ pub fn open_writer(
     threads: NonZeroUsize,
     memory_bytes: usize,
 ) -> Result<IndexWriter, OpenError> {
-    let writer = index.writer_with_num_threads(threads.get(), memory_bytes)?;
+    let writer = when_free(|| index.writer_with_num_threads(threads.get(), memory_bytes))?;
     skip_last_commit(&writer)?;
     Ok(writer)
+}
+
+/// Takes the writer's lock, if need be after a wait.
+///
+/// Even a program with one writer has to wait: a process that another thread is just starting has all
+/// our files open until it becomes another program, the lock file among them, and so holds a lock that
+/// was given back a moment ago.
+pub(crate) fn when_free<T>(
+    mut lock: impl FnMut() -> Result<T, TantivyError>,
+) -> Result<T, TantivyError> {
+    for _ in 0..LOCK_TRIES {
+        match lock() {
+            Err(TantivyError::LockFailure(LockBusy, _)) => thread::sleep(LOCK_PAUSE),
+            other => return other,
+        }
+    }
+    lock()
 }
 
 /// Drops what was not committed. Use it in place of `IndexWriter::rollback`.

@@ -6,10 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use sightword_index::{Executor, SparseQuery, SparseVector, TokenId, create_in_dir, open_in_dir};
+use sightword_index::{
+    Executor, SparseQuery, SparseVector, TokenId, create_in_dir, open_in_dir, open_writer,
+};
 use tantivy::Index;
 
 use crate::support::{
@@ -123,4 +128,27 @@ fn a_hundred_kills_lose_no_commit() {
         check(&open_in_dir(directory.path()).unwrap(), fields, acknowledged);
     }
     assert!(acknowledged > 50, "only {acknowledged} generations were lived through");
+}
+
+/// A process that is being started has its parent's files open, locks among them, until it is another
+/// program.
+#[test]
+fn a_lock_given_back_while_processes_are_started_is_free() {
+    let directory = tempfile::tempdir().unwrap();
+    let (schema, _) = schema();
+    let index = create_in_dir(directory.path(), schema).unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let mut child = Command::new(std::env::current_exe().unwrap());
+                child.args(["--exact", "no such test"]).stdout(Stdio::null()).status().unwrap();
+            }
+        });
+        let opened: Vec<_> = (0..100)
+            .map(|_| open_writer(&index, NonZeroUsize::MIN, 15_000_000).map(drop))
+            .collect();
+        is_over.store(true, Ordering::Relaxed);
+        assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+    });
 }

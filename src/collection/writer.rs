@@ -1,12 +1,9 @@
 //! Writing: documents in, commits, and few segments in the end.
 
-use std::{num::NonZeroUsize, thread, time::Duration};
+use std::num::NonZeroUsize;
 
-use sightword_index::{OpenError, SparseVector, open_writer};
-use tantivy::{
-    IndexWriter, TantivyDocument, TantivyError, directory::error::LockError,
-    indexer::LogMergePolicy,
-};
+use sightword_index::{SparseVector, open_writer};
+use tantivy::{IndexWriter, TantivyDocument, indexer::LogMergePolicy};
 
 use super::{
     Collection,
@@ -22,9 +19,6 @@ const BUDGET_BYTES: usize = 32 << 20;
 const SMALL_SEGMENT: u32 = 20_000;
 /// A segment of which this share is deleted is written anew.
 const MOST_DELETED: f32 = 0.3;
-/// How often, and after which pause, the engine's lock is tried again.
-const LOCK_TRIES: u32 = 100;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// The one writer of an index. Nothing is opened before something is written.
 pub(crate) struct Writer<'a> {
@@ -142,32 +136,12 @@ impl<'a> Writer<'a> {
     }
 
     fn open(&self) -> Result<IndexWriter<TantivyDocument>, CollectionError> {
-        let writer = self.open_when_free().map_err(|error| self.collection.blame().open(error))?;
+        // One thread: it keeps up with any number that encode, and leaves one segment a commit.
+        let writer = open_writer(&self.collection.engine.index, NonZeroUsize::MIN, BUDGET_BYTES)
+            .map_err(|error| self.collection.blame().open(error))?;
         let mut policy = LogMergePolicy::default();
         policy.set_del_docs_ratio_before_merge(MOST_DELETED);
         writer.set_merge_policy(Box::new(policy));
         Ok(writer)
-    }
-
-    /// Opens the engine's writer, though its lock may be busy for a moment.
-    ///
-    /// No other writer can be there, since ours is the collection's lock. But a process that another
-    /// thread is just starting has all our files open until it becomes another program, the engine's
-    /// lock file among them: a lock given back a moment ago is held by it for that long.
-    fn open_when_free(&self) -> Result<IndexWriter<TantivyDocument>, OpenError> {
-        let mut tries = 0;
-        loop {
-            // One thread: it keeps up with any number that encode, and leaves one segment a commit.
-            let index = &self.collection.engine.index;
-            match open_writer(index, NonZeroUsize::MIN, BUDGET_BYTES) {
-                Err(OpenError::Tantivy(TantivyError::LockFailure(LockError::LockBusy, _)))
-                    if tries < LOCK_TRIES =>
-                {
-                    tries += 1;
-                    thread::sleep(LOCK_PAUSE);
-                }
-                other => return other,
-            }
-        }
     }
 }
