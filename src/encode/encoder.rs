@@ -346,7 +346,7 @@ pub(crate) fn read_files<const N: usize>(
 
 /// `get_or_try_init`, which the standard library does not have yet: two threads may both build the
 /// value, and one of the two is kept.
-fn set_up<T>(
+pub(crate) fn set_up<T>(
     cell: &OnceLock<T>,
     build: impl FnOnce() -> Result<T, ModelError>,
 ) -> Result<&T, ModelError> {

@@ -36,8 +36,8 @@ mod vocabulary;
 pub(crate) mod weights;
 
 pub use config::{BlockConfig, Calibration, ModelConfig};
-pub(crate) use encoder::read_files;
 pub use encoder::{EncodeError, Encoder, ModelError};
+pub(crate) use encoder::{read_files, set_up};
 pub(crate) use prune::strongest;
 pub use prune::{TokenWeights, quantise};
 pub use saturation::Saturation;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use candle_core::{Device, Tensor};
 use half::f16;
@@ -11,7 +12,7 @@ use super::config::FusionConfig;
 use super::network::Network;
 use super::{Blend, Features, PictureInput, QueryInput, RerankError, Reranker};
 use crate::encode::weights::Weights;
-use crate::encode::{Encoder, HiddenStates, ModelError, read_files};
+use crate::encode::{Encoder, HiddenStates, ModelError, read_files, set_up};
 
 /// The files of a re-ranker, in the order in which they are hashed.
 const FILES: [&str; 2] = ["config.json", "model.safetensors"];
@@ -23,9 +24,12 @@ include!(concat!(env!("OUT_DIR"), "/reranker.rs"));
 /// A small network in which the text looks at the picture's patches, on top of the two towers of
 /// the model that it was trained with.
 pub struct Fusion {
+    folder: PathBuf,
     config: FusionConfig,
     hash: Cow<'static, str>,
-    network: Network,
+    weights: Weights,
+    /// Set up when it is first used: every search asks what is stored for the re-ranker, and few look.
+    network: OnceLock<Network>,
 }
 
 impl Fusion {
@@ -47,7 +51,11 @@ impl Fusion {
     /// if it was trained with another model.
     pub fn open(folder: &Path, encoder: &Encoder) -> Result<Self, RerankError> {
         let ([config, weights], hash) = read_files(folder, FILES)?;
-        Self::new(folder, Cow::Owned(hash), &config, Weights::owned(weights), encoder)
+        let fusion =
+            Self::new(folder, Cow::Owned(hash), &config, Weights::owned(weights), encoder)?;
+        // A stranger's weights are looked at before anything is done with them.
+        fusion.network()?;
+        Ok(fusion)
     }
 
     fn new(
@@ -79,8 +87,14 @@ impl Fusion {
             return Err(damaged(FILES[0])(what).into());
         }
         let weights = weights.map_err(damaged(FILES[1]))?;
-        let network = Network::new(&weights, &config).map_err(damaged(FILES[1]))?;
-        Ok(Self { config, hash, network })
+        Ok(Self { folder: folder.to_owned(), config, hash, weights, network: OnceLock::new() })
+    }
+
+    fn network(&self) -> Result<&Network, ModelError> {
+        set_up(&self.network, || {
+            let damaged = |what| ModelError::Damaged { path: self.folder.join(FILES[1]), what };
+            Network::new(&self.weights, &self.config).map_err(damaged)
+        })
     }
 
     /// The values of states of the width that it was trained on.
@@ -128,7 +142,7 @@ impl Reranker for Fusion {
         if states.len() != pictures.len() * patches * inputs {
             return Err(RerankError::Compute(format!("it takes pictures of {patches} patches")));
         }
-        let features = self.network.features(&tensor(states, pictures.len(), inputs)?)?;
+        let features = self.network()?.features(&tensor(states, pictures.len(), inputs)?)?;
         let values: Vec<f32> = features.flatten_all()?.to_vec1()?;
         let each = values.chunks_exact(self.feature_len());
         Ok(each
@@ -155,7 +169,7 @@ impl Reranker for Fusion {
             features.convert_to_f32_slice(out);
         }
         let features = tensor(values, candidates.len(), self.config.width)?;
-        let logits = self.network.logits(&text, &features)?;
+        let logits = self.network()?.logits(&text, &features)?;
         match logits.iter().all(|logit| logit.is_finite()) {
             true => Ok(logits),
             false => Err(RerankError::Compute("a score is not a number".into())),
