@@ -86,8 +86,15 @@ pub(crate) async fn get_image(
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ThumbnailParams {
-    /// The longer side in pixels: 256, 512 or 1024, whichever is the least that is enough.
-    w: Option<u32>,
+    /// The longer side in pixels: the copy is of 256, 512 or 1024, whichever is the least that is enough.
+    #[param(minimum = 1, maximum = 1024, default = 256)]
+    #[serde(default = "grid_width")]
+    w: u32,
+}
+
+/// The width of a picture in a grid.
+fn grid_width() -> u32 {
+    256
 }
 
 /// A small copy of a picture
@@ -106,9 +113,9 @@ pub(crate) async fn get_thumbnail(
     Query(params): Query<ThumbnailParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let side = thumbnail::side(params.w);
+    let side = thumbnail::side(params.w)?;
     let known = headers.get(header::IF_NONE_MATCH).cloned();
-    let work = shared.work(move |_, snapshot| {
+    let work = shared.work(move |shared, snapshot| {
         let picture = snapshot.collection.picture(&id)?;
         let tag = format!("\"{}-{side}\"", &picture.id.hex()[..32]);
         // The id is the hash of the content, so what it names never changes.
@@ -119,7 +126,7 @@ pub(crate) async fn get_thumbnail(
         if known.is_some_and(|known| known == tag.as_str()) {
             return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
         }
-        let bytes = thumbnail::jpeg(snapshot, &picture, side)?;
+        let bytes = thumbnail::jpeg(shared, snapshot, &picture, side)?;
         Ok((caching, [(header::CONTENT_TYPE, "image/jpeg")], bytes).into_response())
     });
     work.await

@@ -16,7 +16,7 @@
 //! | `routes.rs` | what can be asked? The routes and their OpenAPI document |
 //! | `ask.rs`, `search.rs`, `explain.rs` | which pictures match, and why? |
 //! | `browse.rs`, `cursor.rs` | which pictures are there, and where does the next page begin? |
-//! | `images.rs`, `thumbnail.rs`, `heatmap.rs` | what is in one picture, and where? |
+//! | `images.rs`, `thumbnail.rs`, `shelf.rs`, `heatmap.rs` | what is in one picture, and where? |
 //! | `words.rs` | which words, folders and cameras are there? |
 //! | `index.rs`, `jobs.rs` | what does the index hold, and how is it brought up to date? |
 //! | `tei.rs`, `cohere.rs`, `relevance.rs` | the same for clients of text-embeddings-inference and Cohere |
@@ -46,6 +46,7 @@ mod routes;
 mod search;
 mod server;
 mod shared;
+mod shelf;
 mod snapshot;
 mod status;
 mod tei;

@@ -58,6 +58,9 @@ pub struct Limits {
     pub running: NonZeroUsize,
     /// Requests that may wait or be worked on; the next one is refused with 429. Default: 1,024.
     pub waiting: usize,
+    /// The most bytes of small copies of pictures that are kept beside the index; the oldest go first.
+    /// Default: 1 GB.
+    pub thumbnail_bytes: u64,
     /// Connections; the next one is refused with 503. Default: 2,048.
     pub connections: usize,
 }
@@ -71,6 +74,7 @@ impl Default for Limits {
             client_time: Duration::from_secs(10),
             running: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             waiting: 1_024,
+            thumbnail_bytes: 1_000_000_000,
             connections: 2_048,
         }
     }

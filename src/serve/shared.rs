@@ -10,6 +10,7 @@ use super::{
     metrics::Metrics,
     options::{Limits, ServeOptions},
     problem::Problem,
+    shelf::Shelf,
     snapshot::{Newest, Snapshot},
 };
 use crate::{encode::Encoder, rerank::Reranker};
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) jobs: Jobs,
+    pub(crate) shelf: Shelf,
     /// Places for requests that wait or run.
     waiting: Arc<Semaphore>,
     /// Places for requests that run.
@@ -42,6 +44,7 @@ impl Shared {
             newest,
             metrics: Metrics::new(),
             jobs: Jobs::default(),
+            shelf: Shelf::new(limits.thumbnail_bytes),
             encoder,
             reranker: options.reranker,
             access,

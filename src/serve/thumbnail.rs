@@ -5,9 +5,9 @@ use std::{fs, path::PathBuf};
 
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 
-use super::{problem::Problem, snapshot::Snapshot};
+use super::{problem::Problem, shared::Shared, snapshot::Snapshot};
 use crate::{
-    collection::{Exported, write_atomically},
+    collection::Exported,
     ingest::{ContentId, DecodeOptions, Picture, Pixels, read, resize},
 };
 
@@ -17,25 +17,27 @@ const SIDES: [u32; 3] = [256, 512, 1_024];
 const QUALITY: u8 = 80;
 
 /// The side to answer with where `wanted` pixels are asked for: the least that is enough.
-pub(crate) fn side(wanted: Option<u32>) -> u32 {
-    let wanted = wanted.unwrap_or(SIDES[0]);
-    SIDES.into_iter().find(|side| *side >= wanted).unwrap_or(SIDES[2])
+pub(crate) fn side(wanted: u32) -> Result<u32, Problem> {
+    let enough = SIDES.into_iter().find(|side| (1..=*side).contains(&wanted));
+    enough.ok_or_else(|| {
+        Problem::invalid("bad_width", format!("w is a number of pixels from 1 to {}", SIDES[2]))
+    })
 }
 
 /// A JPEG of a picture, its longer side at most `side` pixels.
-pub(crate) fn jpeg(snapshot: &Snapshot, picture: &Exported, side: u32) -> Result<Vec<u8>, Problem> {
+pub(crate) fn jpeg(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    picture: &Exported,
+    side: u32,
+) -> Result<Vec<u8>, Problem> {
     let place = place(snapshot, picture.id, side);
     if let Ok(bytes) = fs::read(&place) {
         return Ok(bytes);
     }
     let bytes = encode(&fit(&original(picture, side)?.pixels, side)?)?;
-    // Without it the next request takes longer: a full or read-only disk is no reason not to answer. The
-    // folder of the index itself is never made: it may just have been deleted.
-    if let (Some(shelf), Some(folder)) = (place.parent(), place.parent().and_then(|p| p.parent())) {
-        let _ = fs::create_dir(folder);
-        let _ = fs::create_dir(shelf);
-        let _ = write_atomically(&place, &bytes);
-    }
+    // Without it the next request takes longer: a full or read-only disk is no reason not to answer.
+    let _ = shared.shelf.put(&snapshot.collection.thumbnails_dir(), &place, &bytes);
     Ok(bytes)
 }
 

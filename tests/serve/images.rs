@@ -1,5 +1,7 @@
 //! One picture: facts, small copies, words, likes, heat maps. Never by a path.
 
+use std::{fs, path::PathBuf};
+
 use image::GenericImageView;
 use serde_json::{Value, json};
 
@@ -47,6 +49,31 @@ fn a_thumbnail_is_a_small_jpeg_that_browsers_may_keep() {
     assert_eq!(image::load_from_memory(&large.body).unwrap().dimensions(), (512, 170));
     let known = format!("If-None-Match: {}\r\n", small.header("etag"));
     assert_eq!(served.get_with(&path, &known).status, 304);
+}
+
+#[test]
+fn a_width_that_no_small_copy_has_is_refused() {
+    let served = Served::new();
+    let path = format!("/v1/images/{}/thumbnail", served.id("a.bmp"));
+    for width in ["0", "1025", "4294967296", "-1", "wide"] {
+        assert_eq!(served.get(&format!("{path}?w={width}")).status, 422, "{width}");
+    }
+}
+
+#[test]
+fn small_copies_take_no_more_room_than_they_may() {
+    let names = ["a.bmp", "b.bmp", "c.bmp", "2021/d.bmp"];
+    let limit = 4_000;
+    let served = Served::with(|options| options.limits.thumbnail_bytes = limit);
+    for name in names {
+        let small = served.get(&format!("/v1/images/{}/thumbnail", served.id(name)));
+        assert!(small.body.len() > 1_000, "{}", small.body.len());
+        let dir = served.album.index().join("thumbnails");
+        let inside = |dir: PathBuf| fs::read_dir(dir).unwrap().map(Result::unwrap);
+        let files = inside(dir).flat_map(|shelf| inside(shelf.path()));
+        let held: u64 = files.map(|file| file.metadata().unwrap().len()).sum();
+        assert!(held <= limit, "{held}");
+    }
 }
 
 #[test]
