@@ -1,11 +1,16 @@
 //! The pictures without a query: the latest first.
 
-use tantivy::{DocAddress, collector::DocSetCollector, query::AllQuery};
+use std::{cmp::Reverse, collections::HashSet};
+
+use tantivy::{DocAddress, collector::DocSetCollector, columnar::Column, query::AllQuery};
 
 use super::{
     Collection, error::CollectionError, export::Exported, filter::condition, schema::column,
 };
 use crate::query::Filter;
+
+/// When a picture was taken, and its key.
+type Order = (Reverse<Option<i64>>, Option<u64>);
 
 impl Collection {
     /// The pictures that pass the filters, the latest first and those without a date last: at most `k`
@@ -25,27 +30,24 @@ impl Collection {
             .unwrap_or_else(|| Box::new(AllQuery));
         let found = searcher.search(&condition, &DocSetCollector);
         let found = found.map_err(|error| self.blame().engine(error))?;
-        let mut dated = found
-            .into_iter()
-            .map(|address| Ok((self.date_of(address)?, address)))
-            .collect::<tantivy::Result<Vec<_>>>()
-            .map_err(|error| self.blame().engine(error))?;
+        let mut dated = self.dated(found).map_err(|error| self.blame().engine(error))?;
         dated.sort_unstable();
         let pictures = dated.iter().skip(offset).take(k).map(|(_, at)| self.exported(*at));
         Ok((pictures.collect::<Result<_, _>>()?, dated.len() as u64))
     }
 
-    /// What pictures are ordered by: the latest first, of equal ones the smaller key.
-    fn date_of(
-        &self,
-        address: DocAddress,
-    ) -> tantivy::Result<(std::cmp::Reverse<Option<i64>>, Option<u64>)> {
-        let columns = self.view.searcher.segment_reader(address.segment_ord).fast_fields();
-        let taken = columns.column_opt::<i64>(column::TAKEN)?;
-        let key = columns.column_opt::<u64>(column::KEY)?;
-        Ok((
-            std::cmp::Reverse(taken.and_then(|column| column.first(address.doc_id))),
-            key.and_then(|column| column.first(address.doc_id)),
-        ))
+    /// Pictures with what orders them: the latest first, of equal ones the smaller key.
+    fn dated(&self, found: HashSet<DocAddress>) -> tantivy::Result<Vec<(Order, DocAddress)>> {
+        let columns = self.view.searcher.segment_readers().iter().map(|segment| {
+            let fields = segment.fast_fields();
+            Ok((fields.column_opt::<i64>(column::TAKEN)?, fields.column_opt(column::KEY)?))
+        });
+        let columns: Vec<(_, Option<Column<u64>>)> = columns.collect::<tantivy::Result<_>>()?;
+        let order = |at: DocAddress| {
+            let (taken, key) = &columns[at.segment_ord as usize];
+            let taken = taken.as_ref().and_then(|taken| taken.first(at.doc_id));
+            (Reverse(taken), key.as_ref().and_then(|key| key.first(at.doc_id)))
+        };
+        Ok(found.into_iter().map(|at| (order(at), at)).collect())
     }
 }
