@@ -1,12 +1,12 @@
 //! Searching and explaining: the same answers as the library gives.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Value, json};
-use sightword::query::parse;
+use sightword::{query::parse, rerank::Fusion};
 
 use super::support::Served;
-use crate::collection::support::refresh;
+use crate::collection::support::{ENCODER, refresh};
 
 fn ids(answer: &Value) -> Vec<&str> {
     answer["hits"].as_array().unwrap().iter().map(|hit| hit["id"].as_str().unwrap()).collect()
@@ -46,6 +46,30 @@ fn the_terms_of_a_hit_add_up_to_its_score() {
     body["explain"] = false.into();
     let bare = served.post("/v1/search", &body).json();
     assert_eq!(bare["hits"][0]["terms"], json!([]));
+}
+
+#[test]
+fn a_second_look_orders_the_first_hits_anew_and_tells_both_ranks() {
+    let reranker = Fusion::embedded(&ENCODER).unwrap().unwrap();
+    let served = Served::with(|options| options.reranker = Some(Arc::new(reranker)));
+    let plain = served.get("/v1/search?q=a+red+square&all=true").json();
+    let again = served.get("/v1/search?q=a+red+square&all=true&rerank=3").json();
+    assert_eq!(
+        (&again["reranker"]["depth"], &again["reranker"]["unreadable"]),
+        (&3.into(), &0.into())
+    );
+    let (before, after) = (ids(&plain), ids(&again));
+    assert_eq!(before[3..], after[3..]);
+    for (at, hit) in again["hits"].as_array().unwrap().iter().enumerate() {
+        let stages = &hit["stages"];
+        let first = before.iter().position(|id| hit["id"] == *id).unwrap();
+        assert_eq!(stages["sparse"]["rank"], first + 1);
+        let rank = if at < 3 { json!(at + 1) } else { Value::Null };
+        assert_eq!(stages["rerank"]["rank"], rank, "{hit}");
+    }
+    let score = |at: usize| again["hits"][at]["stages"]["rerank"]["score"].as_f64().unwrap();
+    assert!(score(0) >= score(1) && score(1) >= score(2));
+    served.get("/v1/search?q=square&rerank=201").problem(422, "bad_depth");
 }
 
 #[test]
