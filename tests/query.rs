@@ -209,6 +209,30 @@ fn the_tower_adds_related_words_and_the_table_does_not() {
 }
 
 #[test]
+fn the_fewer_words_the_more_each_of_them_weighs_beside_its_relatives() {
+    let share_of_own = |text: &str, own: &[&str]| {
+        let query = compiled(text, QueryMode::Tower);
+        assert_eq!(query.own_words, own.len(), "{text}");
+        let all: f32 = query.sparse.terms().iter().map(|term| f32::from(term.1)).sum();
+        own.iter().map(|word| weight(&query, word).unwrap() * query.scale).sum::<f32>() / all
+    };
+    let added = encoder().config().calibration.own_words;
+    assert!(share_of_own("dog", &["dog"]) > added / (1.0 + added));
+    let long = "a dog and a boy on a beach near a boat";
+    let unmixed: f32 = {
+        let raw = encoder().encode_text(long).unwrap();
+        let own = ["dog", "boy", "beach", "boat"].map(|word| encoder().vocabulary().id(word));
+        let all: f32 = raw.iter().map(|(_, weight)| weight).sum();
+        raw.iter().filter(|(id, _)| own.contains(&Some(*id))).map(|(_, weight)| weight / all).sum()
+    };
+    let mixed = share_of_own(long, &["dog", "boy", "beach", "boat"]);
+    // Of four words 4^-1.5 = 1/8 of what a single one gets.
+    let expected = (unmixed + added / 8.0) / (1.0 + added / 8.0);
+    assert!((mixed - expected).abs() < 0.01, "{mixed} {expected}");
+    assert_eq!(compiled("of the", QueryMode::Tower).own_words, 0);
+}
+
+#[test]
 fn a_boost_multiplies_the_word_and_leaves_the_others() {
     let plain = compiled("dog beach", QueryMode::Table);
     let boosted = compiled("dog^2 beach", QueryMode::Table);

@@ -156,11 +156,10 @@ fn tokens(report: &Report) -> Vec<String> {
 fn no_answer(report: &Report, found: &NoAnswer) -> String {
     let wrong = figure(report, "no_answer.false_answers", found.false_answers);
     let lost = figure(report, "no_answer.lost_answers", found.lost_answers);
-    let (threshold, queries) = (100.0 * found.threshold, found.queries);
-    row(
-        "no answer",
-        &format!("below {threshold:.0} %: of {queries} answered {wrong} %, captions lost {lost} %"),
-    )
+    let (word, text) = (100.0 * found.threshold.word, 100.0 * found.threshold.text);
+    let queries = found.queries;
+    let figures = format!("of {queries} answered {wrong} %, captions lost {lost} %");
+    row("no answer", &format!("below {word:.0} % for a word, {text:.0} % for a text: {figures}"))
 }
 
 fn negation(report: &Report, found: &Negation) -> Vec<String> {

@@ -30,7 +30,7 @@ impl Collection {
         let compiled = self.compile(request)?;
         let condition = self.condition(&request.query.filters)?;
         let shower = Shower::new(&compiled, &self.encoder);
-        let threshold = request.threshold(&self.encoder.config().calibration);
+        let threshold = self.threshold(request, &compiled);
         let mut options = SearchOptions::default();
         (options.k, options.filter) = (1, condition.as_ref());
         options.min_score = least_score(threshold, compiled.reachable);

@@ -14,7 +14,6 @@ use super::{
     terms::Shower,
     verdict::{coverage, default_min_match, least_score},
 };
-use crate::encode::Calibration;
 use crate::query::{CompiledQuery, Filter, compile};
 
 impl Collection {
@@ -34,7 +33,7 @@ impl Collection {
         let compiled = self.compile(request)?;
         let condition = self.condition(&request.query.filters)?;
         let filter = condition.as_ref();
-        let threshold = request.threshold(&self.encoder.config().calibration);
+        let threshold = self.threshold(request, &compiled);
         let least = least_score(threshold, compiled.reachable);
         let shower = Shower::new(&compiled, &self.encoder);
 
@@ -71,6 +70,16 @@ impl Collection {
             warnings,
             elapsed: started.elapsed(),
         })
+    }
+
+    /// The coverage from which a picture is a hit.
+    pub(crate) fn threshold(&self, request: &SearchRequest, compiled: &CompiledQuery) -> f32 {
+        let calibration = &self.encoder.config().calibration;
+        match request.min_match {
+            _ if request.all => 0.0,
+            Some(asked) => asked,
+            None => default_min_match(calibration, request.mode).of(compiled.own_words),
+        }
     }
 
     pub(crate) fn compile(
@@ -205,15 +214,4 @@ impl Collection {
 fn page<T>(hits: Vec<T>, request: &SearchRequest) -> Vec<T> {
     let k = if request.k == 0 { usize::MAX } else { request.k };
     hits.into_iter().skip(request.offset).take(k).collect()
-}
-
-impl SearchRequest {
-    /// The coverage from which a picture is a hit.
-    pub(crate) fn threshold(&self, calibration: &Calibration) -> f32 {
-        match self.min_match {
-            _ if self.all => 0.0,
-            Some(asked) => asked,
-            None => default_min_match(calibration, self.mode),
-        }
-    }
 }

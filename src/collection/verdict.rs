@@ -1,15 +1,15 @@
 //! An honest "nothing found": from which coverage on a picture is a hit.
 //!
 //! Coverage is the share that a picture scores of what the query could reach. Unlike a score, it
-//! means the same for a query of one word and of twenty, so one threshold serves all.
+//! means much the same for a query of one word and of twenty.
 
-use crate::encode::Calibration;
+use crate::encode::{Calibration, LeastMatch};
 use crate::query::QueryMode;
 
 /// The coverage from which a picture is a hit unless the user says otherwise: what the model was
 /// calibrated to. A table's few words spread more, so they need more coverage.
 #[must_use]
-pub fn default_min_match(calibration: &Calibration, mode: QueryMode) -> f32 {
+pub fn default_min_match(calibration: &Calibration, mode: QueryMode) -> LeastMatch {
     match mode {
         QueryMode::Tower => calibration.min_match,
         QueryMode::Table => calibration.min_match_table,

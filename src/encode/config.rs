@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calibration::Calibration;
 use super::saturation::Saturation;
 
 /// The format that this program reads.
@@ -101,26 +102,6 @@ pub struct BlockConfig {
     pub residual: bool,
 }
 
-/// What a match amounts to with a model, measured on photos that it was not trained on. The default
-/// is that of the first model, `v0`.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
-#[non_exhaustive]
-pub struct Calibration {
-    /// The impact, 1 to 255, that a token is taken to reach in a picture that plainly shows it.
-    /// Coverage is the share that a picture scores of a query whose tokens all reach it.
-    pub reachable: u8,
-    /// The coverage, 0 to 1, from which a picture is an answer to a text that the tower read.
-    pub min_match: f32,
-    /// The same for a text whose weights come from the table.
-    pub min_match_table: f32,
-}
-
-impl Default for Calibration {
-    fn default() -> Self {
-        Self { reachable: 128, min_match: 0.18, min_match_table: 0.25 }
-    }
-}
-
 /// How many tokens are kept on either side.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[non_exhaustive]
@@ -168,11 +149,9 @@ impl ModelConfig {
         if !(config.impact_scale.is_finite() && config.impact_scale > 0.0) {
             return wrong(format!("impact_scale {}", config.impact_scale));
         }
-        let Calibration { reachable, min_match, min_match_table } = config.calibration;
-        let shares = [min_match, min_match_table];
-        if reachable == 0 || !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
-            return wrong(format!("calibration {reachable}, {min_match}, {min_match_table}"));
+        match config.calibration.problem() {
+            Some(problem) => wrong(problem),
+            None => Ok(config),
         }
-        Ok(config)
     }
 }

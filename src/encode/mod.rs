@@ -20,6 +20,7 @@
 //! | `quantise_model.rs` | how did the default model come to 8 bits? |
 
 mod bert;
+mod calibration;
 mod config;
 mod efficientnet;
 mod encoder;
@@ -35,7 +36,8 @@ mod text;
 mod vocabulary;
 pub(crate) mod weights;
 
-pub use config::{BlockConfig, Calibration, ModelConfig};
+pub use calibration::{Calibration, LeastMatch, fade};
+pub use config::{BlockConfig, ModelConfig};
 pub use encoder::{EncodeError, Encoder, ModelError};
 pub(crate) use encoder::{read_files, set_up};
 pub(crate) use prune::strongest;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::collection::default_min_match;
+use crate::encode::LeastMatch;
 
 use super::bootstrap::Sample;
 use super::dataset::lines;
@@ -17,8 +18,8 @@ use super::trial::Trial;
 /// How often the verdict "nothing found" is wrong, in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct NoAnswer {
-    /// The least coverage that counts as an answer, 0 to 1.
-    pub threshold: f64,
+    /// The least coverage that counts as an answer.
+    pub threshold: LeastMatch,
     /// Queries about things that no photo shows.
     pub queries: usize,
     /// Of these, answered all the same.
@@ -45,21 +46,22 @@ pub(crate) fn no_answer(
 ) -> Result<NoAnswer, EvalError> {
     let options = trial.options;
     let calibrated = default_min_match(&trial.encoder.config().calibration, options.mode);
-    let min_match = options.min_match.unwrap_or(calibrated);
+    let min_match = options.min_match.map_or(calibrated, LeastMatch::always);
     let mut answered = Vec::new();
     for text in absent {
         let query = compile_plain(trial.encoder, text, options.mode)?;
-        answered.push(share(trial.index.answers(&query, min_match)?));
+        let least = min_match.of(query.own_words);
+        answered.push(share(trial.index.answers(&query, least)?));
     }
     let mut lost = Vec::new();
     for caption in &trial.captions {
-        let is_answered = trial.index.answers(&caption.compiled, min_match)?;
+        let least = min_match.of(caption.compiled.own_words);
+        let is_answered = trial.index.answers(&caption.compiled, least)?;
         lost.push((caption.right[0], share(!is_answered)));
     }
     let false_answers = Sample::mean(answered.into_iter().enumerate());
     Ok(NoAnswer {
-        // To four decimals: an `f32` has no more to say.
-        threshold: (f64::from(min_match) * 1e4).round() / 1e4,
+        threshold: min_match,
         queries: absent.len(),
         false_answers: samples.add("no_answer.false_answers", false_answers),
         lost_answers: samples.add("no_answer.lost_answers", Sample::mean(lost)),

@@ -2,10 +2,12 @@
 
 use std::num::NonZeroUsize;
 
+use sightword_index::SparseVector;
+
 use super::error::EvalError;
 use super::trial::in_order;
 use crate::encode::Encoder;
-use crate::query::{CompiledQuery, ParsedQuery, QueryMode, compile};
+use crate::query::{CompiledQuery, ParsedQuery, QueryMode, compile, text_vector};
 
 /// A text that searches, and the photos that answer it.
 pub(crate) struct Query {
@@ -65,4 +67,14 @@ pub(crate) fn compile_parsed(
 ) -> Result<CompiledQuery, EvalError> {
     compile(parsed, None, encoder, mode)
         .map_err(|source| EvalError::Text { text: parsed.text.clone(), source })
+}
+
+/// A text as something to be found.
+pub(crate) fn as_document(
+    encoder: &Encoder,
+    text: &str,
+    mode: QueryMode,
+) -> Result<SparseVector, EvalError> {
+    text_vector(text, encoder, mode)
+        .map_err(|source| EvalError::Text { text: text.to_owned(), source })
 }

@@ -11,7 +11,6 @@ use super::samples::Samples;
 use super::searchable::{Searchable, places};
 use super::trec::Trec;
 use super::trial::Trial;
-use crate::query::CompiledQuery;
 
 /// How well queries with one right answer find it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -86,8 +85,7 @@ pub(crate) fn image_to_text(
     trec: &mut Trec,
 ) -> Result<Recall, EvalError> {
     let captions = &trial.captions;
-    let vectors = captions.iter().map(|caption| as_document(&caption.compiled));
-    let index = Searchable::new(trial.encoder, vectors)?;
+    let index = Searchable::new(trial.encoder, trial.caption_vectors()?.into_iter())?;
     let mut outcomes = Vec::with_capacity(trial.photos.len());
     for (photo, vector) in trial.vectors.iter().enumerate() {
         if trial.photos[photo].captions.is_empty() {
@@ -101,12 +99,6 @@ pub(crate) fn image_to_text(
         outcomes.push(Outcome { photo, rank });
     }
     Ok(recall("i2t", &outcomes, captions.len(), samples))
-}
-
-/// A caption as a document: its query weights are impacts of the same scale.
-fn as_document(caption: &CompiledQuery) -> SparseVector {
-    // The terms of a query keep the rules of a vector: rising tokens, weights from 1.
-    SparseVector::new(caption.sparse.terms().iter().copied()).unwrap_or_default()
 }
 
 /// A photo as a query: its impacts are weights of the same scale.

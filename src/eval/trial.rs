@@ -8,7 +8,7 @@ use sightword_index::SparseVector;
 use super::dataset::{Dataset, Photo};
 use super::error::EvalError;
 use super::evaluate::{EvalOptions, Stage};
-use super::queries::{Query, Text, queries};
+use super::queries::{Query, Text, as_document, queries};
 use super::searchable::Searchable;
 use crate::collection::{Encoded, encode};
 use crate::encode::Encoder;
@@ -58,6 +58,13 @@ impl<'a> Trial<'a> {
             })?;
         let features = features.into_iter().flatten().collect();
         Ok(Self { encoder, options, photos, vectors, features, index, captions })
+    }
+
+    /// The captions as what photos look for, in their order.
+    pub(crate) fn caption_vectors(&self) -> Result<Vec<SparseVector>, EvalError> {
+        let EvalOptions { jobs, mode, .. } = *self.options;
+        let vector = |at: usize| as_document(self.encoder, &self.captions[at].text, mode);
+        in_order(self.captions.len(), jobs, vector, |_, _| ())
     }
 
     /// The id of a photo.

@@ -8,7 +8,7 @@ use sightword_index::{Exclusion, QueryError, SparseQuery, SparseVector, TokenId}
 use super::parse::ParsedQuery;
 #[cfg(doc)]
 use crate::encode::Calibration;
-use crate::encode::{EncodeError, Encoder, Piece, Vocabulary, quantise};
+use crate::encode::{EncodeError, Encoder, Piece, Vocabulary, fade, quantise};
 
 /// The impact from which a token counts as "in the picture" for an exclusion.
 ///
@@ -43,6 +43,8 @@ pub struct CompiledQuery {
     /// The greatest score that a picture can be expected to reach: Σ weight ·
     /// [`Calibration::reachable`]. Coverage is the share of it that a picture scores.
     pub reachable: u32,
+    /// Different words of the text that the model knows by themselves, stop words left out.
+    pub own_words: usize,
     /// What the user should know: words without effect, words the model does not know.
     pub warnings: Vec<String>,
 }
@@ -79,8 +81,8 @@ pub enum CompileError {
 
 /// Makes the query that the index runs.
 ///
-/// The positive words are weighed together by the text tower or one by one by the weight table
-/// (`mode`); raw token weights stand as they are. `word^2` then multiplies the weights of the
+/// The positive words are weighed together by the text tower, which each of them then gets a share
+/// beside ([`Calibration::own_words`]), or one by one by the weight table (`mode`); raw token weights stand as they are. `word^2` then multiplies the weights of the
 /// word's own tokens, not those of related words. `like`, a picture's vector, is added to the text's
 /// weights, and weights set by hand replace what there is by then. Tokens that no picture can have
 /// are dropped. Weights are quantised with the model's `impact_scale`.
@@ -105,7 +107,7 @@ pub fn compile(
         warnings.extend(lost_end(&parsed.text, &pieces, encoder.config().text.max_tokens));
     }
 
-    let mut weights = text_weights(parsed, encoder, mode)?;
+    let (mut weights, own_words) = text_weights(&parsed.text, encoder, mode)?;
     warnings.extend(boost(&mut weights, parsed, &pieces));
     warnings.extend(raw_weights(&mut weights, parsed, vocabulary)?);
     weights.retain(|token, _| vocabulary.is_output(*token));
@@ -123,7 +125,7 @@ pub fn compile(
     let reachable = terms.iter().map(|(_, weight)| u32::from(*weight) * reachable).sum();
     let words = word_groups(&parsed.text, &pieces, &terms);
     let sparse = SparseQuery::new(terms, exclusions)?;
-    Ok(CompiledQuery { sparse, scale, words, excluded, reachable, warnings })
+    Ok(CompiledQuery { sparse, scale, words, excluded, reachable, own_words, warnings })
 }
 
 /// A warning if the tower does not read the whole text: it takes two special tokens and so many
@@ -137,19 +139,62 @@ fn lost_end(text: &str, pieces: &[Piece], max_tokens: usize) -> Option<String> {
 
 type Weights = BTreeMap<TokenId, f32>;
 
+/// A text's weights, and how many words of its own are among them.
 fn text_weights(
-    parsed: &ParsedQuery,
+    text: &str,
     encoder: &Encoder,
     mode: QueryMode,
-) -> Result<Weights, CompileError> {
-    if parsed.text.is_empty() {
-        return Ok(Weights::new());
+) -> Result<(Weights, usize), CompileError> {
+    if text.is_empty() {
+        return Ok((Weights::new(), 0));
     }
+    let mut own: Weights =
+        encoder.table_weights(text).map_err(EncodeError::from)?.into_iter().collect();
+    own.retain(|token, _| encoder.vocabulary().is_output(*token));
+    let words = own.len();
+    if mode == QueryMode::Table {
+        return Ok((own, words));
+    }
+    let mut weights: Weights = encoder.encode_text(text)?.into_iter().collect();
+    let added = encoder.config().calibration.own_words * fade(words);
+    if words > 0 && added > 0.0 {
+        add_own(&mut weights, &own, added);
+    }
+    Ok((weights, words))
+}
+
+/// Adds `added` times as much as `weights` have in all to the words of the text itself, in proportion to
+/// `own`; the sum of all stays what it was.
+fn add_own(weights: &mut Weights, own: &Weights, added: f32) {
+    let (all, of_own): (f32, f32) = (weights.values().sum(), own.values().sum());
+    for (token, weight) in own {
+        *weights.entry(*token).or_insert(0.0) += added * all / of_own * weight;
+    }
+    weights.values_mut().for_each(|weight| *weight /= 1.0 + added);
+}
+
+/// A text as something to be found: its weights as the tower or the table has them.
+///
+/// # Errors
+/// [`CompileError::Encode`] if the text cannot be encoded.
+pub fn text_vector(
+    text: &str,
+    encoder: &Encoder,
+    mode: QueryMode,
+) -> Result<SparseVector, CompileError> {
     let weights = match mode {
-        QueryMode::Tower => encoder.encode_text(&parsed.text)?,
-        QueryMode::Table => encoder.table_weights(&parsed.text).map_err(EncodeError::from)?,
+        QueryMode::Tower => encoder.encode_text(text)?,
+        QueryMode::Table => encoder.table_weights(text).map_err(EncodeError::from)?,
     };
-    Ok(weights.into_iter().collect())
+    let scale = encoder.config().impact_scale;
+    let impacts: BTreeMap<TokenId, u8> = weights
+        .into_iter()
+        .filter(|(token, _)| encoder.vocabulary().is_output(*token))
+        .map(|(token, weight)| (token, quantise(weight, scale)))
+        .filter(|(_, impact)| *impact > 0)
+        .collect();
+    // Rising tokens, impacts from 1: the rules of a vector.
+    Ok(SparseVector::new(impacts).unwrap_or_default())
 }
 
 /// Multiplies the weights of each boosted word's own tokens; returns warnings for words that have

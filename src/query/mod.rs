@@ -18,7 +18,9 @@ mod filter;
 mod parse;
 mod weights;
 
-pub use compile::{CompileError, CompiledQuery, EXCLUSION_FLOOR, QueryMode, WordGroup, compile};
+pub use compile::{
+    CompileError, CompiledQuery, EXCLUSION_FLOOR, QueryMode, WordGroup, compile, text_vector,
+};
 pub use error::{ParseError, Problem};
 pub use filter::{Comparison, Filter, Measure, PathPattern, Size};
 pub use parse::{Boost, MAX_WEIGHT, ParsedQuery, parse};

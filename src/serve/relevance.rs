@@ -5,8 +5,7 @@ use sightword_index::{SparseVector, TokenId};
 use super::{problem::Problem, snapshot::Snapshot};
 use crate::{
     collection::{PictureRef, coverage},
-    encode::{Encoder, quantise},
-    query::{ParsedQuery, QueryMode, compile},
+    query::{ParsedQuery, QueryMode, compile, text_vector},
 };
 
 /// What is compared with the query.
@@ -37,7 +36,7 @@ pub(crate) fn relevances(
     let scale = f64::from(compiled.scale) * f64::from(encoder.config().impact_scale);
     let relevance = |document: &Document| {
         let vector = match document {
-            Document::Text(text) => text_vector(encoder, text)?,
+            Document::Text(text) => text_vector(text, encoder, QueryMode::Tower)?,
             Document::Image(id) => {
                 let tokens = snapshot.collection.tokens_of(&PictureRef::Id(id.clone()))?.tokens;
                 vector(tokens.into_iter().map(|token| (token.id, token.impact)))?
@@ -48,12 +47,6 @@ pub(crate) fn relevances(
         Ok(Relevance { score: f64::from(score) / scale, coverage })
     };
     documents.iter().map(relevance).collect()
-}
-
-fn text_vector(encoder: &Encoder, text: &str) -> Result<SparseVector, Problem> {
-    let scale = encoder.config().impact_scale;
-    let weights = encoder.encode_text(text)?;
-    vector(weights.into_iter().map(|(token, weight)| (token, quantise(weight, scale))))
 }
 
 fn vector(impacts: impl Iterator<Item = (TokenId, u8)>) -> Result<SparseVector, Problem> {

@@ -86,7 +86,9 @@ fn weights_set_by_hand_replace_those_of_the_model() {
     let answer = served.post("/v1/search", &heavier).json();
     let tokens = answer["query"]["tokens"].as_array().unwrap();
     let found = tokens.iter().find(|token| token["token"] == word).unwrap();
-    assert_eq!((&found["weight"], &found["source"]), (&3.0.into(), &"user".into()));
+    // Weights are whole numbers in the end, of which the largest is 255.
+    assert!((found["weight"].as_f64().unwrap() - 3.0).abs() < 0.05, "{found}");
+    assert_eq!(found["source"], "user");
 
     let mut without = query;
     without["tokens"] = json!({word: 0});

@@ -101,6 +101,13 @@ with torch.no_grad():
         zi.max().item(),
     )
     own = torch.arange(len(rec)).repeat_interleave(5)
+    # words that three of a photo's five captions say
+    said = [collections.Counter(w for t in recs[i]["texts"] for w in set(re.findall("[a-z]+", t.lower()))) for i in rec]
+    single = sorted({w for c in said for w, k in c.items() if k >= 3 and V.get(w) in posof})
+    kept = dict(photos=zi, captions=caps, names=names, single=single, own=own)
+    for nm, f in (("tower", txt), ("table", table)):
+        kept[nm] = [f(texts) for texts in (caps, names, single)]
+    torch.save(kept, "cache/calibration.pt")
     for nm, f in (("tower", txt), ("table", table)):
         zt = f(caps)
         S = zt @ zi.t()
