@@ -226,7 +226,7 @@ pub(crate) struct List<'a> {
 
 impl<'a> List<'a> {
     /// The list's postings in one window.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn cell(&self, window: usize) -> Cell<'a> {
         let (from, to) = (self.starts[window] as usize, self.starts[window + 1] as usize);
         let (ids, ids_end) = (self.id_starts[window] as usize, self.id_starts[window + 1] as usize);
