@@ -47,7 +47,6 @@ impl Simd for Avx512 {
         unsafe { add(scores, lists, block) }
     }
 
-    /// Every block of every window comes here, and whether plain loops become four instructions hangs on
     /// Written out, since it is where most blocks end, and a compiler may or may not make four
     /// instructions of a plain loop.
     #[inline(always)]
