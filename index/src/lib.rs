@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 mod arena;
+mod cut;
 mod error;
 #[cfg(feature = "exchange")]
 pub mod exchange;
@@ -25,6 +26,7 @@ mod vector;
 mod weight;
 mod writer;
 
+pub use cut::QueryCut;
 pub use error::{Fault, FileError, OpenError, SearchError};
 pub use exec::top::ScoredDoc;
 pub use field::{

@@ -67,6 +67,12 @@ impl SparseQuery {
         Ok(Self { terms, exclusions })
     }
 
+    /// The same exclusions with some of the terms, in any order.
+    pub(crate) fn with_terms(&self, mut terms: Vec<(TokenId, u8)>) -> Self {
+        terms.sort_unstable();
+        Self { terms, exclusions: self.exclusions.clone() }
+    }
+
     /// The terms by rising token.
     #[must_use]
     pub fn terms(&self) -> &[(TokenId, u8)] {

@@ -9,6 +9,7 @@ use tantivy::query::Query;
 use tantivy::schema::Field;
 use tantivy::{DocAddress, Searcher, SegmentReader};
 
+use crate::cut::{QueryCut, Weights};
 use crate::error::{FileError, OpenError, SearchError};
 use crate::exec::simd::Level;
 use crate::exec::top::{Better, ScoredDoc, SegmentTop, Top, key_of};
@@ -36,6 +37,10 @@ pub struct SearchOptions<'a> {
     pub min_score: u32,
     /// Which way to search. Both give the same, to the last bit.
     pub executor: Executor,
+    /// `None`, the default: no hit is missed. Else [`SparseSearcher::top`] is approximate, unless it
+    /// returns all hits (k = 0). [`SparseSearcher::search`] counts, and is exact in any case, as
+    /// [`SparseSearcher::rank`] is.
+    pub cut: Option<QueryCut>,
     /// Threads that search segments side by side. More than one pay off on large indexes only.
     pub threads: NonZeroUsize,
 }
@@ -49,6 +54,7 @@ impl Default for SearchOptions<'_> {
             filter: None,
             min_score: 0,
             executor: Executor::default(),
+            cut: None,
             threads: NonZeroUsize::MIN,
         }
     }
@@ -183,7 +189,8 @@ impl SparseSearcher {
     }
 
     /// Finds the documents with the highest scores, and passes over what cannot be among them: the
-    /// same hits as [`SparseSearcher::search`], by falling score, ties by rising key.
+    /// same hits as [`SparseSearcher::search`], by falling score, ties by rising key, unless
+    /// [`SearchOptions::cut`] lets it miss some.
     ///
     /// # Errors
     /// As [`SparseSearcher::search`].
@@ -192,7 +199,34 @@ impl SparseSearcher {
         query: &SparseQuery,
         options: &SearchOptions<'_>,
     ) -> Result<Vec<ScoredDoc>, SearchError> {
-        Ok(self.find(query, options, false)?.0)
+        let cut = options.cut.filter(|_| options.k > 0);
+        match cut.and_then(|cut| Some((cut.apply(query)?, cut))) {
+            Some((heaviest, cut)) => self.top_candidates(query, options, &heaviest, cut),
+            None => Ok(self.find(query, options, false)?.0),
+        }
+    }
+
+    /// The best among the candidates that the query's heaviest terms find.
+    fn top_candidates(
+        &self,
+        query: &SparseQuery,
+        options: &SearchOptions<'_>,
+        heaviest: &SparseQuery,
+        cut: QueryCut,
+    ) -> Result<Vec<ScoredDoc>, SearchError> {
+        let mut wide = *options;
+        wide.k = cut.candidates(options.k.saturating_add(options.offset));
+        // The floor is one of whole scores.
+        (wide.offset, wide.min_score) = (0, 0);
+        let mut hits = self.find(heaviest, &wide, false)?.0;
+        let weights = Weights::new(query, self.inner.params.vocab);
+        for hit in &mut hits {
+            let segment = &self.inner.segments[hit.address.segment_ord as usize];
+            hit.score = weights.score(segment.files.forward.document(hit.address.doc_id)?);
+        }
+        hits.retain(|hit| hit.score >= options.floor());
+        hits.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(hits.into_iter().skip(options.offset).take(options.k).collect())
     }
 
     /// [`SparseSearcher::top`] for many queries, which `threads` threads take one after the other.

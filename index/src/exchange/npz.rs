@@ -4,7 +4,7 @@
 //! read, compressed or not. One array more, `ids`, holds the documents' names; without it the rows'
 //! numbers are the names.
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufReader, Read, Seek, Write};
 
 use npyz::{NpyFile, WriterBuilder};
 use zip::write::SimpleFileOptions;
@@ -58,13 +58,15 @@ pub fn read(input: impl Read + Seek) -> Result<(Vec<Document>, u32), ExchangeErr
     Ok((documents, u32::try_from(columns).unwrap_or(u32::MAX)))
 }
 
+/// One array. Its values are read one by one: without a buffer each would be a call to the system.
 fn array<'a, R: Read + Seek>(
     zip: &'a mut ZipArchive<R>,
     name: &str,
-) -> Result<NpyFile<zip::read::ZipFile<'a, R>>, ExchangeError> {
+) -> Result<NpyFile<BufReader<zip::read::ZipFile<'a, R>>>, ExchangeError> {
     let file = zip.by_name(&npyz::npz::file_name_from_array_name(name));
     let file = file.map_err(|error| wrong(format!("array {name}: {error}")))?;
-    NpyFile::new(file).map_err(|error| wrong(format!("array {name}: {error}")))
+    NpyFile::new(BufReader::with_capacity(1 << 16, file))
+        .map_err(|error| wrong(format!("array {name}: {error}")))
 }
 
 /// An array of whole numbers, of whatever width.

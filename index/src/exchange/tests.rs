@@ -1,6 +1,6 @@
 //! What is written can be read again, and what is no file of its form is told.
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use proptest::prelude::*;
 
@@ -78,6 +78,33 @@ proptest! {
         short.truncate(place);
         prop_assert!(ciff::read(short.as_slice(), &mut words()).is_err());
     }
+}
+
+/// A file that counts how often it is read from.
+struct Counted(Cursor<Vec<u8>>, usize);
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.1 += 1;
+        self.0.read(into)
+    }
+}
+
+impl Seek for Counted {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+#[test]
+fn a_matrix_is_read_in_large_pieces() {
+    let vector = SparseVector::new((0..VOCAB).map(|token| (TokenId(token), 1))).unwrap();
+    let given = documents(&vec![vector; 2_000]);
+    let mut file = Cursor::new(Vec::new());
+    npz::write(&given, u32::from(VOCAB), &mut file).unwrap();
+    let mut file = Counted(file, 0);
+    assert_eq!(npz::read(&mut file).unwrap().0, given);
+    assert!(file.1 < 1_000, "{} reads for 60,000 weights", file.1);
 }
 
 #[test]

@@ -9,6 +9,8 @@
 //!
 //! Both give the same hits and counts, to the last bit. They know no tantivy: a [`Job`] is all.
 
+#[cfg(test)]
+mod damage;
 pub(crate) mod exhaustive;
 #[allow(unsafe_code, reason = "instructions that a processor may not have")]
 pub(crate) mod simd;

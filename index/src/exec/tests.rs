@@ -15,15 +15,21 @@ use crate::format::inverted::{self, Inverted};
 use crate::query::{Exclusion, SparseQuery};
 use crate::vector::{SparseVector, TokenId};
 
-const VOCAB: u32 = 12;
+pub(super) const VOCAB: u32 = 12;
 
-fn open(vectors: &[SparseVector], window_log2: u32) -> (Inverted, Forward) {
+/// The bytes of both files, and the number of documents.
+pub(super) fn files(vectors: &[SparseVector], window_log2: u32) -> (Vec<u8>, Vec<u8>, u32) {
     let mut arena = Arena::default();
     vectors.iter().for_each(|vector| arena.add(vector));
     let docs = arena.docs();
     let lists = arena.invert();
     let inverted = inverted::write(Vec::new(), (docs, VOCAB), window_log2, &lists).unwrap();
     let forward = forward::write(Vec::new(), VOCAB, &arena).unwrap();
+    (inverted, forward, docs)
+}
+
+fn open(vectors: &[SparseVector], window_log2: u32) -> (Inverted, Forward) {
+    let (inverted, forward, docs) = files(vectors, window_log2);
     let file = |name: &str| PathBuf::from(name);
     (
         Inverted::open(OwnedBytes::new(inverted), file("a.swx"), docs, VOCAB).unwrap(),
@@ -31,7 +37,7 @@ fn open(vectors: &[SparseVector], window_log2: u32) -> (Inverted, Forward) {
     )
 }
 
-fn vectors() -> impl Strategy<Value = Vec<SparseVector>> {
+pub(super) fn vectors() -> impl Strategy<Value = Vec<SparseVector>> {
     let token = prop_oneof![6 => 0_u16..6, 1 => 6_u16..12];
     let impact = prop_oneof![3 => 1_u8..4, 1 => any::<u8>().prop_map(|impact| impact.max(1))];
     // Long stretches without any token make windows that are skipped.
@@ -45,7 +51,7 @@ fn vectors() -> impl Strategy<Value = Vec<SparseVector>> {
     proptest::collection::vec(vector.prop_map(Result::unwrap), 1..400)
 }
 
-fn query() -> impl Strategy<Value = SparseQuery> {
+pub(super) fn query() -> impl Strategy<Value = SparseQuery> {
     let terms = proptest::collection::btree_map(0_u16..12, 1_u8..=255, 1..9);
     let tokens = proptest::collection::vec((0_u16..8).prop_map(TokenId), 1..3);
     let exclusion = (tokens, 1_u8..4).prop_map(|(tokens, floor)| Exclusion { tokens, floor });

@@ -217,7 +217,7 @@ fn sweep<S: Simd>(
     let blocks = windows.len(window).div_ceil(BLOCK);
     let mut needed = job.needed(sink);
     for (at, scores) in scratch.scores.iter_mut().take(blocks).enumerate() {
-        let most = greatest(scores);
+        let most = simd.greatest(scores);
         let allowed = job.allowed(first as usize / BLOCK + at);
         if most + scratch.bounds[at] < needed || allowed == 0 {
             dense.iter_mut().for_each(|cell| cell.skip(at));
@@ -235,17 +235,6 @@ fn sweep<S: Simd>(
         }
         *scores = [0; BLOCK];
     }
-}
-
-#[inline(always)]
-fn greatest(scores: &[u32; BLOCK]) -> u32 {
-    let mut most = [0; 16];
-    for part in scores.as_chunks::<16>().0 {
-        for (most, score) in most.iter_mut().zip(part) {
-            *most = (*most).max(*score);
-        }
-    }
-    most.into_iter().fold(0, u32::max)
 }
 
 /// The places whose score reaches `floor`, as bits.

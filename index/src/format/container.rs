@@ -177,6 +177,7 @@ impl Aligned {
         Self::Copied { words, len: bytes.len() }
     }
 
+    #[inline]
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Shared(bytes) => bytes.as_slice(),
@@ -231,6 +232,7 @@ impl Container {
     }
 
     /// The section's content. Its length was checked by [`Container::expect`] when the file was opened.
+    #[inline]
     pub(crate) fn section<T: Pod>(&self, section: usize) -> &[T] {
         bytemuck::cast_slice(&self.bytes.as_slice()[self.sections[section].range.clone()])
     }

@@ -205,8 +205,8 @@ pub(crate) struct Inverted {
     file: Container,
     lists: usize,
     windows: Windows,
-    /// For each 64 tokens the place of the first list that is theirs or comes after them.
-    guide: Box<[u32]>,
+    /// Where to look for a token's list: one group for each 64 tokens there could be.
+    groups: Box<[Group]>,
     /// Lists whose checksum was verified.
     verified: Touched,
 }
@@ -226,7 +226,7 @@ pub(crate) struct List<'a> {
 
 impl<'a> List<'a> {
     /// The list's postings in one window.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn cell(&self, window: usize) -> Cell<'a> {
         let (from, to) = (self.starts[window] as usize, self.starts[window + 1] as usize);
         let (ids, ids_end) = (self.id_starts[window] as usize, self.id_starts[window + 1] as usize);
@@ -284,7 +284,7 @@ impl Inverted {
         let mut inverted = Self {
             lists: facts.lists as usize,
             windows: Windows { docs, log2: facts.window_log2 },
-            guide: Box::default(),
+            groups: Box::default(),
             verified: Touched::new(facts.lists as usize),
             file,
         };
@@ -292,7 +292,7 @@ impl Inverted {
         (TOKENS..=CHECKSUMS).try_for_each(|section| inverted.file.verify_section(section))?;
         inverted.check_tokens(vocab)?;
         inverted.check_cells()?;
-        inverted.guide = guide(inverted.tokens());
+        inverted.groups = groups(inverted.tokens());
         Ok(inverted)
     }
 
@@ -362,11 +362,11 @@ impl Inverted {
     }
 
     /// The place of a token's list.
+    #[inline]
     pub(crate) fn find(&self, token: u16) -> Option<usize> {
-        let sixty_four = usize::from(token) / 64;
-        let range = self.guide[sixty_four] as usize..self.guide[sixty_four + 1] as usize;
-        let place = self.tokens()[range.clone()].binary_search(&token).ok()?;
-        Some(range.start + place)
+        let Group { bits, first } = self.groups[usize::from(token) / 64];
+        let bit = 1_u64 << (token % 64);
+        (bits & bit != 0).then(|| (first + (bits & (bit - 1)).count_ones()) as usize)
     }
 
     pub(crate) fn windows(&self) -> Windows {
@@ -384,6 +384,7 @@ impl Inverted {
 
     /// The list at `place`. The first time it is read, its checksum and ids are verified: after that
     /// no id lies outside of its window.
+    #[inline]
     pub(crate) fn list(&self, place: usize) -> Result<List<'_>, FileError> {
         let list = self.unverified(place);
         if !self.verified.contains(place) {
@@ -432,6 +433,7 @@ impl Inverted {
         starts[place * windows] as usize..starts[(place + 1) * windows] as usize
     }
 
+    #[inline]
     fn unverified(&self, place: usize) -> List<'_> {
         let windows = self.windows.count();
         let cells = place * windows..(place + 1) * windows;
@@ -446,14 +448,26 @@ impl Inverted {
     }
 }
 
-/// See [`Inverted::guide`]. There are at most 65,536 tokens.
-fn guide(tokens: &[u16]) -> Box<[u32]> {
-    let mut guide = vec![0; 1 + (1 << 16) / 64];
-    tokens.iter().for_each(|token| guide[1 + usize::from(*token) / 64] += 1);
-    for at in 1..guide.len() {
-        guide[at] += guide[at - 1];
+/// Which of 64 tokens have a list.
+#[derive(Clone, Copy, Default)]
+struct Group {
+    bits: u64,
+    /// The place of the first list that is theirs or comes after them.
+    first: u32,
+}
+
+/// See [`Inverted::groups`].
+fn groups(tokens: &[u16]) -> Box<[Group]> {
+    let mut groups = vec![Group::default(); (1 << 16) / 64];
+    for token in tokens {
+        groups[usize::from(*token) / 64].bits |= 1 << (token % 64);
     }
-    guide.into_boxed_slice()
+    let mut first = 0;
+    for group in &mut groups {
+        group.first = first;
+        first += group.bits.count_ones();
+    }
+    groups.into_boxed_slice()
 }
 
 /// Whether a cell holds exactly these impacts, for rising documents of a window of `docs`; of *many*,

@@ -5,9 +5,10 @@
 //! weight above 127 is the latter only in parts, which are added one after the other.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_maskz_expand_epi8, _mm512_set1_epi32,
-    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi8,
-    _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
+    __m512i, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_maskz_expand_epi8, _mm512_max_epu32,
+    _mm512_reduce_max_epu32, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_i32x4,
+    _mm512_storeu_si512, _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8,
+    _mm512_unpacklo_epi16,
 };
 
 use super::{Dense, Simd, Task};
@@ -45,6 +46,14 @@ impl Simd for Avx512 {
         // SAFETY: an `Avx512` exists only inside of `run`, whose caller has looked for all of this.
         unsafe { add(scores, lists, block) }
     }
+
+    /// Written out, since it is where most blocks end, and a compiler may or may not make four
+    /// instructions of a plain loop.
+    #[inline(always)]
+    fn greatest(self, scores: &[u32; BLOCK]) -> u32 {
+        // SAFETY: as above.
+        unsafe { greatest(scores) }
+    }
 }
 
 /// 64 scores. In memory they are in the order of the documents; here documents 16 l + 4 v .. + 3 are in
@@ -74,6 +83,15 @@ fn add(scores: &mut [u32; BLOCK], lists: &mut [Dense<'_>], block: usize) {
     for (quarter, sum) in quarters.iter_mut().zip(transpose(sums)) {
         store(quarter, sum);
     }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn greatest(scores: &[u32; BLOCK]) -> u32 {
+    let quarters: &[[u8; 64]; 4] = bytemuck::cast_ref(scores);
+    let [a, b, c, d] = quarters.each_ref();
+    let (ab, cd) = (_mm512_max_epu32(load(a), load(b)), _mm512_max_epu32(load(c), load(d)));
+    _mm512_reduce_max_epu32(_mm512_max_epu32(ab, cd))
 }
 
 #[target_feature(enable = "avx512f")]

@@ -105,6 +105,9 @@ pub(crate) trait Simd: Copy {
     /// Adds `weight · impact` of all documents of a block to their scores, and moves every list on to
     /// the next block.
     fn add(self, scores: &mut [u32; BLOCK], lists: &mut [Dense<'_>], block: usize);
+
+    /// The greatest score of a block.
+    fn greatest(self, scores: &[u32; BLOCK]) -> u32;
 }
 
 /// A cell of many postings, with its token's weight, read block by block.
@@ -143,5 +146,16 @@ impl Simd for Plain {
                 bits &= bits.wrapping_sub(1);
             }
         }
+    }
+
+    #[inline(always)]
+    fn greatest(self, scores: &[u32; BLOCK]) -> u32 {
+        let mut most = [0; 16];
+        for part in scores.as_chunks::<16>().0 {
+            for (most, score) in most.iter_mut().zip(part) {
+                *most = (*most).max(*score);
+            }
+        }
+        most.into_iter().fold(0, u32::max)
     }
 }
