@@ -32,6 +32,24 @@ fn a_share_is_1_to_100_percent() {
     assert_ne!(QueryCut::new(1, NonZeroUsize::MIN), QueryCut::new(100, NonZeroUsize::MIN));
 }
 
+/// Looks at each request in an index of two segments: exact, and with a cut.
+fn each(
+    docs: &[Doc],
+    requests: &[Request],
+    cut: QueryCut,
+    check: impl Fn(&SparseSearcher, &Request, [SearchOptions<'_>; 2]) -> Result<(), TestCaseError>,
+) -> Result<(), TestCaseError> {
+    let (index, fields, _writer) = index_of(&[&docs[..docs.len() / 3], &docs[docs.len() / 3..]]);
+    let searcher = searcher(&index, fields);
+    requests.iter().try_for_each(|request| {
+        let filter = request.doc_filter(&searcher, fields);
+        let exact = request.options(filter.as_ref(), Executor::Windowed);
+        let mut options = exact;
+        options.cut = Some(cut);
+        check(&searcher, request, [exact, options])
+    })
+}
+
 proptest! {
     #[test]
     fn at_100_percent_nothing_is_missed(
@@ -39,16 +57,11 @@ proptest! {
         requests in proptest::collection::vec(request(), 6),
         candidates in 1_usize..4,
     ) {
-        let (index, fields, _writer) = index_of(&[&docs[..docs.len() / 3], &docs[docs.len() / 3..]]);
-        let searcher = searcher(&index, fields);
-        for request in &requests {
-            let filter = request.doc_filter(&searcher, fields);
-            let exact = request.options(filter.as_ref(), Executor::Windowed);
-            let mut whole = exact;
-            whole.cut = Some(cut(100, candidates));
-            let found = pairs(&searcher, &request.query, &whole);
-            prop_assert_eq!(found, pairs(&searcher, &request.query, &exact));
-        }
+        each(&docs, &requests, cut(100, candidates), |searcher, request, [exact, whole]| {
+            let found = pairs(searcher, &request.query, &whole);
+            prop_assert_eq!(found, pairs(searcher, &request.query, &exact));
+            Ok(())
+        })?;
     }
 
     #[test]
@@ -58,30 +71,25 @@ proptest! {
         percent in 1_u8..100,
         candidates in 1_usize..4,
     ) {
-        let (index, fields, _writer) = index_of(&[&docs[..docs.len() / 3], &docs[docs.len() / 3..]]);
-        let searcher = searcher(&index, fields);
-        for request in &requests {
-            let filter = request.doc_filter(&searcher, fields);
-            let exact = request.options(filter.as_ref(), Executor::Windowed);
-            let mut options = exact;
-            options.cut = Some(cut(percent, candidates));
+        each(&docs, &requests, cut(percent, candidates), |searcher, request, [exact, mut options]| {
             let all = brute_force(&docs, &Request { k: 0, offset: 0, ..request.clone() }).hits;
-            let hits = pairs(&searcher, &request.query, &options);
+            let hits = pairs(searcher, &request.query, &options);
             let most = if request.k == 0 { usize::MAX } else { request.k };
             prop_assert!(hits.len() <= most);
             // A subsequence of all matches: true scores, true order, nothing excluded or filtered out.
             let mut rest = all.iter();
             prop_assert!(hits.iter().all(|hit| rest.any(|found| found == hit)), "{hits:?} {all:?}");
             if request.k == 0 {
-                prop_assert_eq!(hits, pairs(&searcher, &request.query, &exact));
+                prop_assert_eq!(hits, pairs(searcher, &request.query, &exact));
             }
             let counted = searcher.search(&request.query, &options).unwrap();
             prop_assert_eq!(counted, searcher.search(&request.query, &exact).unwrap());
             options.executor = Executor::Exhaustive;
-            let slow = pairs(&searcher, &request.query, &options);
+            let slow = pairs(searcher, &request.query, &options);
             options.executor = Executor::Windowed;
-            prop_assert_eq!(slow, pairs(&searcher, &request.query, &options));
-        }
+            prop_assert_eq!(slow, pairs(searcher, &request.query, &options));
+            Ok(())
+        })?;
     }
 }
 

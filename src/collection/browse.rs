@@ -4,9 +4,7 @@ use std::{cmp::Reverse, collections::HashSet};
 
 use tantivy::{DocAddress, collector::DocSetCollector, columnar::Column, query::AllQuery};
 
-use super::{
-    Collection, error::CollectionError, export::Exported, filter::condition, schema::column,
-};
+use super::{Collection, error::CollectionError, export::Exported, schema::column};
 use crate::query::Filter;
 
 /// When a picture was taken, and its key.
@@ -25,9 +23,7 @@ impl Collection {
         k: usize,
     ) -> Result<(Vec<Exported>, u64), CollectionError> {
         let searcher = &self.view.searcher;
-        let condition = condition(searcher, &self.engine.fields, filters)
-            .map_err(|error| self.blame().engine(error))?
-            .unwrap_or_else(|| Box::new(AllQuery));
+        let condition = self.filter_query(filters)?.unwrap_or_else(|| Box::new(AllQuery));
         let found = searcher.search(&condition, &DocSetCollector);
         let found = found.map_err(|error| self.blame().engine(error))?;
         let mut dated = self.dated(found).map_err(|error| self.blame().engine(error))?;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sightword_index::{DocFilter, ScoredDoc, SearchOptions, SearchResult};
+use tantivy::query::Query;
 
 use super::{
     Collection,
@@ -91,12 +92,21 @@ impl Collection {
         Ok(compile(&request.query, vector, &self.encoder, request.mode)?)
     }
 
+    /// What the engine has to match so that all filters pass; `None` without any.
+    pub(crate) fn filter_query(
+        &self,
+        filters: &[Filter],
+    ) -> Result<Option<Box<dyn Query>>, CollectionError> {
+        filter::condition(&self.view.searcher, &self.engine.fields, filters)
+            .map_err(|error| self.blame().engine(error))
+    }
+
+    /// The same, prepared for searches.
     pub(crate) fn condition(
         &self,
         filters: &[Filter],
     ) -> Result<Option<DocFilter>, CollectionError> {
-        let condition = filter::condition(&self.view.searcher, &self.engine.fields, filters)
-            .map_err(|error| self.blame().engine(error))?;
+        let condition = self.filter_query(filters)?;
         let prepared = condition.map(|condition| self.view.sparse.filter(&*condition)).transpose();
         prepared.map_err(|error| self.blame().search(error))
     }

@@ -81,11 +81,12 @@ pub enum CompileError {
 
 /// Makes the query that the index runs.
 ///
-/// The positive words are weighed together by the text tower, which each of them then gets a share
-/// beside ([`Calibration::own_words`]), or one by one by the weight table (`mode`); raw token weights stand as they are. `word^2` then multiplies the weights of the
-/// word's own tokens, not those of related words. `like`, a picture's vector, is added to the text's
-/// weights, and weights set by hand replace what there is by then. Tokens that no picture can have
-/// are dropped. Weights are quantised with the model's `impact_scale`.
+/// The positive words are weighed together by the text tower, beside which each of them then gets a
+/// share ([`Calibration::own_words`]), or one by one by the weight table (`mode`); raw token weights
+/// stand as they are. `word^2` then multiplies the weights of the word's own tokens, not those of
+/// related words. `like`, a picture's vector, is added to the text's weights, and weights set by hand
+/// replace what there is by then. Tokens that no picture can have are dropped. Weights are quantised
+/// with the model's `impact_scale`.
 ///
 /// # Errors
 /// [`CompileError`] if there is nothing to look for, a raw token is unknown, or encoding fails.
@@ -148,9 +149,7 @@ fn text_weights(
     if text.is_empty() {
         return Ok((Weights::new(), 0));
     }
-    let mut own: Weights =
-        encoder.table_weights(text).map_err(EncodeError::from)?.into_iter().collect();
-    own.retain(|token, _| encoder.vocabulary().is_output(*token));
+    let own = own_weights(text, encoder)?;
     let words = own.len();
     if mode == QueryMode::Table {
         return Ok((own, words));
@@ -161,6 +160,12 @@ fn text_weights(
         add_own(&mut weights, &own, added);
     }
     Ok((weights, words))
+}
+
+/// The table's weights of a text's words, of those that a picture can have.
+fn own_weights(text: &str, encoder: &Encoder) -> Result<Weights, EncodeError> {
+    let weights = encoder.table_weights(text)?.into_iter();
+    Ok(weights.filter(|(token, _)| encoder.vocabulary().is_output(*token)).collect())
 }
 
 /// Adds `added` times as much as `weights` have in all to the words of the text itself, in proportion to
@@ -182,19 +187,14 @@ pub fn text_vector(
     encoder: &Encoder,
     mode: QueryMode,
 ) -> Result<SparseVector, CompileError> {
-    let weights = match mode {
-        QueryMode::Tower => encoder.encode_text(text)?,
-        QueryMode::Table => encoder.table_weights(text).map_err(EncodeError::from)?,
+    let weights: Weights = match mode {
+        QueryMode::Tower => encoder.encode_text(text)?.into_iter().collect(),
+        QueryMode::Table => own_weights(text, encoder)?,
     };
     let scale = encoder.config().impact_scale;
-    let impacts: BTreeMap<TokenId, u8> = weights
-        .into_iter()
-        .filter(|(token, _)| encoder.vocabulary().is_output(*token))
-        .map(|(token, weight)| (token, quantise(weight, scale)))
-        .filter(|(_, impact)| *impact > 0)
-        .collect();
+    let impacts = weights.into_iter().map(|(token, weight)| (token, quantise(weight, scale)));
     // Rising tokens, impacts from 1: the rules of a vector.
-    Ok(SparseVector::new(impacts).unwrap_or_default())
+    Ok(SparseVector::new(impacts.filter(|(_, impact)| *impact > 0)).unwrap_or_default())
 }
 
 /// Multiplies the weights of each boosted word's own tokens; returns warnings for words that have

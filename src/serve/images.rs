@@ -94,7 +94,7 @@ pub(crate) struct ThumbnailParams {
 
 /// The width of a picture in a grid.
 fn grid_width() -> u32 {
-    256
+    thumbnail::SIDES[0]
 }
 
 /// A small copy of a picture

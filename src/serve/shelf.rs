@@ -16,7 +16,8 @@ pub(crate) struct Shelf {
     held: Mutex<Option<u64>>,
 }
 
-struct Copy {
+/// A small copy of a picture.
+struct Thumbnail {
     place: PathBuf,
     bytes: u64,
     made: SystemTime,
@@ -65,12 +66,12 @@ impl Shelf {
 }
 
 /// All copies. One that goes meanwhile is none.
-fn copies(folder: &Path) -> Vec<Copy> {
+fn copies(folder: &Path) -> Vec<Thumbnail> {
     let inside = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten();
     let files = inside(folder.to_owned()).flat_map(|shelf| inside(shelf.path()));
     let copy = |file: fs::DirEntry| {
         let facts = file.metadata().ok()?;
-        Some(Copy { place: file.path(), bytes: facts.len(), made: facts.modified().ok()? })
+        Some(Thumbnail { place: file.path(), bytes: facts.len(), made: facts.modified().ok()? })
     };
     files.filter_map(copy).collect()
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The longer sides that there are, in pixels.
-const SIDES: [u32; 3] = [256, 512, 1_024];
+pub(crate) const SIDES: [u32; 3] = [256, 512, 1_024];
 /// Of 100: what eyes do not miss at these sizes.
 const QUALITY: u8 = 80;
 
