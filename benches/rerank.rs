@@ -18,11 +18,10 @@ use half::f16;
 use sightword::encode::Encoder;
 use sightword::ingest::{ContentId, parallel_map};
 use sightword::rerank::{
-    BATCH, FeatureCache, FeatureWriter, Features, Fusion, QueryInput, Reranker,
+    BATCH, FeatureCache, FeatureWriter, Features, LateInteraction, QueryInput, Reranker,
 };
 
-const SIZES: reranker::Sizes =
-    reranker::Sizes { width: 256, heads: 8, layers: 3, intermediate: 1024 };
+const SIZES: reranker::Sizes = reranker::Sizes { layers: 4, width: 256 };
 const QUERY: &str = "two brown dogs run over wet sand with a ball";
 /// Pictures whose features are stored.
 const STORED: usize = 1000;
@@ -35,14 +34,14 @@ fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let encoder = Encoder::embedded()?;
     reranker::write(folder.path(), &encoder, &SIZES);
-    let fusion = Fusion::open(folder.path(), &encoder)?;
-    let ids = store(folder.path(), &fusion)?;
+    let late = LateInteraction::open(folder.path(), &encoder)?;
+    let ids = store(folder.path(), &late)?;
     let mut milliseconds = Vec::new();
     for repeat in 0..=repeats {
         let begun = Instant::now();
         let wanted: Vec<ContentId> =
             ids.iter().cycle().skip(repeat * candidates).take(candidates).copied().collect();
-        look(&encoder, &fusion, folder.path(), &wanted, threads)?;
+        look(&encoder, &late, folder.path(), &wanted, threads)?;
         milliseconds.push(begun.elapsed().as_secs_f64() * 1e3);
     }
     // The first look prepares the weights.
@@ -54,14 +53,14 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Stores features between −1 and 1.
-fn store(folder: &Path, fusion: &Fusion) -> anyhow::Result<Vec<ContentId>> {
-    let mut writer = FeatureWriter::open(folder, fusion)?;
+fn store(folder: &Path, late: &LateInteraction) -> anyhow::Result<Vec<ContentId>> {
+    let mut writer = FeatureWriter::open(folder, late)?;
     let mut ids = Vec::new();
     for number in 0..STORED {
         let id = ContentId::of(&number.to_le_bytes());
         let value =
             |at: usize| f16::from_f32((((number * 31 + at) * 7919 % 2003) as f32) / 1001.0 - 1.0);
-        writer.put(id, &Features((0..fusion.feature_len()).map(value).collect()))?;
+        writer.put(id, &Features((0..late.feature_len()).map(value).collect()))?;
         ids.push(id);
     }
     writer.commit()?;
@@ -71,17 +70,17 @@ fn store(folder: &Path, fusion: &Fusion) -> anyhow::Result<Vec<ContentId>> {
 /// What a search does after its first stage.
 fn look(
     encoder: &Encoder,
-    fusion: &Fusion,
+    late: &LateInteraction,
     folder: &Path,
     wanted: &[ContentId],
     threads: NonZeroUsize,
 ) -> anyhow::Result<()> {
-    let stored = FeatureCache::open(folder, fusion)?;
-    let states = encoder.text_states(QUERY)?;
-    let query = QueryInput { text: QUERY, states: &states };
+    let stored = FeatureCache::open(folder, late)?;
+    let tokens = encoder.text_ids(QUERY);
+    let question = late.read(&QueryInput { text: QUERY, tokens: &tokens })?;
     let score = |ids: &[ContentId]| {
         let features: Vec<Features> = ids.iter().filter_map(|id| stored.get(*id)).collect();
-        fusion.score(&query, &features)
+        late.score(&question, &features)
     };
     let mut scored = 0;
     parallel_map(wanted.chunks(BATCH), threads, score, |scores| {

@@ -1,10 +1,10 @@
-//! Makes an 8-bit model from one in half precision:
+//! Makes an 8-bit model or re-ranker from one in half precision:
 //! `cargo run --release --example quantise_model -- FROM_FOLDER TO_FOLDER`.
 //!
-//! `models/default` was made so. Only `model.safetensors` changes; `config.json` and
-//! `tokenizer.json` are copied.
+//! `models/default` and `models/reranker` were made so. Only `model.safetensors` changes; the other files
+//! of the folder are copied.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs};
 
 fn main() -> anyhow::Result<()> {
@@ -14,13 +14,16 @@ fn main() -> anyhow::Result<()> {
             "give two folders: the model in half precision, and where to put the new one"
         );
     };
-    let weights = fs::read(from.join("model.safetensors"))?;
-    let quantised =
-        sightword::encode::quantise_model::quantise_weights(weights).map_err(anyhow::Error::msg)?;
     fs::create_dir_all(to)?;
-    fs::write(to.join("model.safetensors"), quantised)?;
-    for name in ["config.json", "tokenizer.json"] {
-        fs::copy(from.join(name), Path::new(to).join(name))?;
+    for entry in fs::read_dir(from)? {
+        let (name, path) = entry.map(|entry| (entry.file_name(), entry.path()))?;
+        if name == "model.safetensors" {
+            let quantised = sightword::encode::quantise_model::quantise_weights(fs::read(path)?)
+                .map_err(anyhow::Error::msg)?;
+            fs::write(to.join(name), quantised)?;
+        } else if path.is_file() {
+            fs::copy(&path, to.join(name))?;
+        }
     }
     Ok(())
 }

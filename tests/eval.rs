@@ -166,7 +166,7 @@ fn recall_is_that_of_a_plain_loop_over_all_photos() {
 #[test]
 fn a_second_look_changes_the_order_of_the_first_only() {
     let folder = tempfile::tempdir().unwrap();
-    let sizes = Sizes { width: 16, heads: 2, layers: 1, intermediate: 32 };
+    let sizes = Sizes { layers: 1, width: 16 };
     reranker::write(folder.path(), &Encoder::embedded().unwrap(), &sizes);
     let by = ["--reranker", text(folder.path()), "--rerank", "5"];
     let found = json_of(&eval(&[&["--json"], &by[..]].concat()));

@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use half::f16;
-use sightword::ingest::ContentId;
+use sightword::ingest::{ContentId, Picture};
 use sightword::rerank::{
-    FeatureCache, FeatureWriter, Features, PictureInput, QueryInput, RerankError, Reranker,
+    FeatureCache, FeatureWriter, Features, QueryInput, Question, RerankError, Reranker,
 };
 
 use crate::kill::Random;
@@ -38,11 +38,15 @@ impl Reranker for Fake {
         LENGTH as usize
     }
 
-    fn prepare(&self, _: &[PictureInput<'_>]) -> Result<Vec<Features>, RerankError> {
+    fn prepare(&self, _: &[Picture]) -> Result<Vec<Features>, RerankError> {
         Ok(Vec::new())
     }
 
-    fn score(&self, _: &QueryInput<'_>, _: &[Features]) -> Result<Vec<f32>, RerankError> {
+    fn read(&self, _: &QueryInput<'_>) -> Result<Question, RerankError> {
+        Ok(Question(Vec::new()))
+    }
+
+    fn score(&self, _: &Question, _: &[Features]) -> Result<Vec<f32>, RerankError> {
         Ok(Vec::new())
     }
 }

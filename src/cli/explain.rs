@@ -1,11 +1,13 @@
 //! `sightword explain`: the sum that is a picture's score, and what it lacks.
 
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use sightword::collection::{Explanation, Hit, Patch, SearchRequest, Term};
+use sightword::collection::{Explanation, Hit, Patch, Rerank, SearchRequest, Seen, Term};
 use sightword::evidence::{self, Word};
 use sightword::ingest::{self, DecodeOptions};
 use sightword::wire::{Explained, JsonPath};
@@ -15,7 +17,7 @@ use super::asked::{Asked, Refinement, picture_ref};
 use super::console::Console;
 use super::format;
 use super::json;
-use super::place::{Model, Place};
+use super::place::{Model, Place, Second};
 
 /// Show why a picture matches a query, or why not
 #[derive(Debug, Args)]
@@ -36,11 +38,18 @@ pub(crate) struct Explain {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Tell what the second look sees in it, too: words and picture together
+    #[arg(long)]
+    rerank: bool,
+
     #[command(flatten)]
     refinement: Refinement,
 
     #[command(flatten)]
     place: Place,
+
+    #[command(flatten)]
+    second: Second,
 
     /// Print one JSON object
     #[arg(long)]
@@ -54,6 +63,10 @@ pub(crate) fn run(args: &Explain, model: &Model, console: &mut Console) -> anyho
     let mut request = SearchRequest::new(asked.query);
     request.like = asked.like;
     request.mode = asked.mode;
+    if args.rerank {
+        let reranker = args.second.load(collection.encoder())?;
+        request.rerank = Some(Rerank { reranker, depth: NonZeroUsize::MIN });
+    }
     let explanation = collection.explain(&request, &picture_ref(&args.picture))?;
     for warning in &explanation.warnings {
         console.warn(warning);
@@ -93,6 +106,28 @@ fn print(explanation: &Explanation, console: &mut Console) -> anyhow::Result<()>
         writeln!(console.out(), "not indexed: the rank is the one that it would have")?;
     }
     writeln!(console.out(), "total {:.2}{}", hit.score.shown, standing(explanation))?;
+    explanation.second.as_ref().map_or(Ok(()), |seen| print_seen(seen, console))
+}
+
+/// What the second look found for each token, the largest first; its sum is the look's own score.
+fn print_seen(seen: &Seen, console: &mut Console) -> anyhow::Result<()> {
+    let name = console.word(&seen.name);
+    writeln!(console.out(), "\nsecond look by {name}")?;
+    let mut table = plain_table(["token", "adds", "where"]);
+    for part in &seen.parts {
+        let token = match part.token.as_deref() {
+            None => String::from("(the whole)"),
+            Some("[SEP]") => String::from("(the end)"),
+            Some(token) => console.word(token),
+        };
+        table.add_row([token, format!("{:.2}", part.score), place(part.patch.as_slice())]);
+    }
+    print_table(table, 1..=1, "", console)?;
+    let (fit, score) = (seen.fit, seen.score);
+    writeln!(
+        console.out(),
+        "total {fit:.2}, with the search score {score:.2}: what orders the hits"
+    )?;
     Ok(())
 }
 
@@ -128,9 +163,7 @@ fn standing(explanation: &Explanation) -> String {
 
 /// The rows whose products sum to the hit's score, each line behind `indent`.
 pub(crate) fn print_terms(hit: &Hit, indent: &str, console: &mut Console) -> anyhow::Result<()> {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(["token", "query", "image", "product", "share", "where"].map(Cell::new));
+    let mut table = plain_table(["token", "query", "image", "product", "share", "where"]);
     for term in &hit.terms {
         let share = f64::from(term.product) / f64::from(hit.score.whole.max(1));
         table.add_row([
@@ -142,10 +175,27 @@ pub(crate) fn print_terms(hit: &Hit, indent: &str, console: &mut Console) -> any
             place(&term.patches),
         ]);
     }
+    print_table(table, 1..=4, indent, console)
+}
+
+fn plain_table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(header.map(Cell::new));
+    table
+}
+
+/// Prints a table whose columns `numbers` are numbers, each line behind `indent`.
+fn print_table(
+    mut table: Table,
+    numbers: RangeInclusive<usize>,
+    indent: &str,
+    console: &mut Console,
+) -> anyhow::Result<()> {
     for column in 0..table.column_count() {
         let Some(column_style) = table.column_mut(column) else { continue };
         column_style.set_padding((0, 2));
-        if (1..=4).contains(&column) {
+        if numbers.contains(&column) {
             column_style.set_cell_alignment(CellAlignment::Right);
         }
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use sightword::collection::Collection;
 use sightword::encode::Encoder;
-use sightword::rerank::{Fusion, Reranker};
+use sightword::rerank::{LateInteraction, Reranker};
 
 /// Where the collection is.
 #[derive(Debug, Clone, Args)]
@@ -61,11 +61,11 @@ impl Second {
     pub(crate) fn find(&self, encoder: &Encoder) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
         let found = match &self.folder {
             Some(folder) => Some(
-                Fusion::open(folder, encoder)
+                LateInteraction::open(folder, encoder)
                     .with_context(|| format!("cannot use the re-ranker in {}", folder.display()))?,
             ),
             // One that was made for the model inside the program is of no use to another.
-            None if encoder.is_embedded() => Fusion::embedded(encoder)
+            None if encoder.is_embedded() => LateInteraction::embedded(encoder)
                 .context("the re-ranker inside the program does not fit")?,
             None => None,
         };

@@ -17,7 +17,8 @@ use crate::query::{CompiledQuery, Filter};
 
 impl Collection {
     /// Explains how a picture stands to a query: whether it was found or not, and whether it is
-    /// indexed or not. One that is not indexed is encoded, and takes the rank that it would have.
+    /// indexed or not. One that is not indexed is encoded, and takes the rank that it would have. With
+    /// [`SearchRequest::rerank`], what the second look sees in it is told as well, whatever its depth.
     ///
     /// # Errors
     /// As [`Collection::search`], and if the picture cannot be read.
@@ -26,8 +27,10 @@ impl Collection {
         request: &SearchRequest,
         picture: &PictureRef,
     ) -> Result<Explanation, CollectionError> {
+        request.check_rerank()?;
         let found = self.look_up(picture)?;
         let compiled = self.compile(request)?;
+        let mut warnings = compiled.warnings.clone();
         let condition = self.condition(&request.query.filters)?;
         let shower = Shower::new(&compiled, &self.encoder);
         let threshold = self.threshold(request, &compiled);
@@ -45,6 +48,13 @@ impl Collection {
         let (score, terms) = shower.table(&found.vector);
         let coverage = coverage(score.whole, compiled.reachable);
         let missing = shower.missing(&found.vector);
+        let second = match &request.rerank {
+            Some(rerank) => {
+                let sparse = f64::from(score.whole) / self.score_scale(&compiled);
+                self.seen(rerank, request, picture, (&found, sparse), &mut warnings)?
+            }
+            None => None,
+        };
         let query = ShownQuery { tokens: shower.query(), excluded: compiled.excluded.clone() };
         let hit = Hit {
             id: found.id,
@@ -67,7 +77,8 @@ impl Collection {
             indexed: found.address.is_some(),
             grid: self.encoder.config().image.grid,
             query,
-            warnings: compiled.warnings.clone(),
+            second,
+            warnings,
         })
     }
 

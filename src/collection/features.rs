@@ -18,9 +18,7 @@ use super::{
 use crate::{
     encode::Encoder,
     ingest::{ContentId, DecodeOptions, Picture, parallel_map, read},
-    rerank::{
-        CacheError, FeatureCache, FeatureWriter, Features, PictureInput, RerankError, Reranker,
-    },
+    rerank::{CacheError, FeatureCache, FeatureWriter, Features, RerankError, Reranker},
 };
 
 /// A picture through the model, and what the re-ranker keeps of it where there is one.
@@ -32,15 +30,11 @@ pub(crate) fn encode(
     reranker: Option<&dyn Reranker>,
     pictures: &[Picture],
 ) -> Result<Vec<Encoded>, RerankError> {
-    let encoded = encoder.encode_images_with_states(pictures)?;
+    let vectors = encoder.encode_images(pictures)?.into_iter();
     let Some(reranker) = reranker else {
-        return Ok(encoded.into_iter().map(|(vector, _)| (vector, None)).collect());
+        return Ok(vectors.map(|vector| (vector, None)).collect());
     };
-    let inputs = pictures.iter().zip(&encoded);
-    let inputs: Vec<_> =
-        inputs.map(|(picture, (_, states))| PictureInput { picture, states }).collect();
-    let features = reranker.prepare(&inputs)?;
-    let vectors = encoded.into_iter().map(|(vector, _)| vector);
+    let features = reranker.prepare(pictures)?;
     Ok(vectors.zip(features.into_iter().map(Some)).collect())
 }
 
@@ -96,8 +90,7 @@ impl Collection {
         let Some(picture) = readable.find(|picture| picture.id == record.id) else {
             return Ok(None);
         };
-        let encoded = encode(&self.encoder, Some(reranker), &[shrink(picture, side)])?.pop();
-        Ok(encoded.and_then(|(_, features)| features))
+        Ok(reranker.prepare(&[shrink(picture, side)])?.pop())
     }
 
     /// Stores features of the pictures that have none yet, such as those that were indexed without.

@@ -50,6 +50,7 @@ mod rerank;
 mod rounding;
 mod schema;
 mod search;
+mod seen;
 mod skipped;
 mod tally;
 mod terms;
@@ -74,7 +75,7 @@ pub use layout::FOLDER;
 pub(crate) use layout::write_atomically;
 pub use reply::{
     Explanation, Hit, Like, Patch, PictureRef, PictureToken, PictureTokens, Rerank, Reranked,
-    Score, SearchReply, SearchRequest, ShownQuery, ShownToken, Sort, Term, Verdict,
+    Score, SearchReply, SearchRequest, Seen, SeenPart, ShownQuery, ShownToken, Sort, Term, Verdict,
 };
 pub use report::{Change, Phase, Progress, RefreshOptions, RefreshReport};
 pub use skipped::Skipped;

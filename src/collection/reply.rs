@@ -236,8 +236,37 @@ pub struct Explanation {
     pub grid: usize,
     /// What was searched for, as it was understood.
     pub query: ShownQuery,
+    /// What the second look sees in it, where one was asked for and its file can be read.
+    pub second: Option<Seen>,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+/// What a second look sees in one picture.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Seen {
+    /// The re-ranker's name.
+    pub name: String,
+    /// Its hash, 64 hex digits.
+    pub hash: String,
+    /// How well text and picture fit, by the re-ranker alone.
+    pub fit: f64,
+    /// What orders the hits: that and the first stage's score together.
+    pub score: f64,
+    /// What the fit is made of, the largest first; nothing where the re-ranker cannot tell.
+    pub parts: Vec<SeenPart>,
+}
+
+/// A part of what a second look sees.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenPart {
+    /// The token that was looked for; `None` for the text as a whole.
+    pub token: Option<String>,
+    /// What it adds to the fit.
+    pub score: f64,
+    /// Where it was seen best.
+    pub patch: Option<Patch>,
 }
 
 impl Explanation {

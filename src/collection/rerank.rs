@@ -14,10 +14,9 @@ use super::{
     schema::Record,
 };
 use crate::{
-    encode::HiddenStates,
     ingest::{DecodeOptions, parallel_map},
     query::CompiledQuery,
-    rerank::{BATCH, FeatureCache, Features, QueryInput, RerankError, Reranker, reorder},
+    rerank::{BATCH, FeatureCache, Features, QueryInput, Question, RerankError, Reranker, reorder},
 };
 
 /// A picture in the order of the reply.
@@ -59,8 +58,9 @@ impl Collection {
         let reranker = &*rerank.reranker;
         let stored = self.stored_features(reranker);
         let stored = stored.map_err(|error| warnings.push(error.to_string())).ok();
-        let states = self.encoder.text_states(text)?;
-        let second = Second { collection: self, reranker, text, states, stored };
+        let tokens = self.encoder.text_ids(text);
+        let question = reranker.read(&QueryInput { text, tokens: &tokens })?;
+        let second = Second { collection: self, reranker, question, stored };
         let candidates = &docs[..docs.len().min(rerank.depth.get())];
         let looks = second.looks(candidates)?;
 
@@ -86,7 +86,7 @@ impl Collection {
     }
 
     /// By what a whole-number score is divided to be shown.
-    fn score_scale(&self, compiled: &CompiledQuery) -> f64 {
+    pub(crate) fn score_scale(&self, compiled: &CompiledQuery) -> f64 {
         f64::from(compiled.scale) * f64::from(self.encoder.config().impact_scale)
     }
 }
@@ -124,8 +124,7 @@ fn summary(reranker: &dyn Reranker, looks: &[Look], warnings: &mut Vec<String>) 
 struct Second<'a> {
     collection: &'a Collection,
     reranker: &'a dyn Reranker,
-    text: &'a str,
-    states: HiddenStates,
+    question: Question,
     stored: Option<FeatureCache>,
 }
 
@@ -164,8 +163,7 @@ impl Second<'_> {
                 looks.push(Look::Unreadable(first.unwrap_or_default()));
             }
         }
-        let query = QueryInput { text: self.text, states: &self.states };
-        let scores = self.reranker.score(&query, &features)?;
+        let scores = self.reranker.score(&self.question, &features)?;
         if scores.len() != features.len() {
             let what = format!("{} scores of {} pictures", scores.len(), features.len());
             return Err(RerankError::Compute(what).into());

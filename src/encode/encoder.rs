@@ -13,7 +13,6 @@ use super::head::{Pooled, Words};
 use super::image::ImageTower;
 use super::prune::{TokenWeights, quantise, strongest};
 use super::saturation::Saturation;
-use super::states::HiddenStates;
 use super::text::TextTower;
 use super::vocabulary::Vocabulary;
 use super::weights::Weights;
@@ -186,19 +185,6 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError`] when the image tower cannot be set up or computed.
     pub fn encode_images(&self, pictures: &[Picture]) -> Result<Vec<SparseVector>, EncodeError> {
-        let encoded = self.encode_images_with_states(pictures)?;
-        Ok(encoded.into_iter().map(|(vector, _)| vector).collect())
-    }
-
-    /// As [`Encoder::encode_images`], with the states of each picture's patches, which cost nothing
-    /// more: the vectors are made from them.
-    ///
-    /// # Errors
-    /// As [`Encoder::encode_images`].
-    pub fn encode_images_with_states(
-        &self,
-        pictures: &[Picture],
-    ) -> Result<Vec<(SparseVector, HiddenStates)>, EncodeError> {
         let side = self.config.image.size;
         let pixels: Vec<Vec<u8>> =
             pictures.iter().map(|picture| resize(&picture.pixels, side, side)).collect();
@@ -206,9 +192,8 @@ impl Encoder {
         if pixels.is_empty() {
             return Ok(Vec::new());
         }
-        let (pooled, states) = self.image_tower()?.forward(&pixels)?;
-        let each = pooled.iter().zip(HiddenStates::of_each(&states)?);
-        each.map(|(pooled, states)| Ok((self.picture_vector(pooled)?, states))).collect()
+        let pooled = self.image_tower()?.forward(&pixels)?;
+        pooled.iter().map(|pooled| self.picture_vector(pooled)).collect()
     }
 
     fn picture_vector(&self, pooled: &Pooled) -> Result<SparseVector, EncodeError> {
@@ -255,16 +240,6 @@ impl Encoder {
         Ok(kept.into_iter().map(|kept| (token(kept.at), kept.weight)).collect())
     }
 
-    /// The states of a text's tokens, `[CLS]` and `[SEP]` included, cut off where the tower's limit is.
-    ///
-    /// # Errors
-    /// [`EncodeError`] when the text tower cannot be set up or computed.
-    pub fn text_states(&self, text: &str) -> Result<HiddenStates, EncodeError> {
-        let states = self.text_tower()?.states(&self.text_ids(text))?;
-        let width = self.config.hidden;
-        Ok(HiddenStates::new(width, states.flatten_all()?.to_vec1()?))
-    }
-
     /// A text's own words with the weight that each has in general: no network, microseconds.
     ///
     /// # Errors
@@ -283,13 +258,19 @@ impl Encoder {
     }
 
     /// What the text tower reads of a text: `[CLS]`, its tokens, `[SEP]`; not cut.
-    pub(crate) fn text_ids(&self, text: &str) -> Vec<TokenId> {
+    #[must_use]
+    pub fn text_ids(&self, text: &str) -> Vec<TokenId> {
         let special = self.vocabulary.special();
         let pieces = self.vocabulary.tokenize(text);
         std::iter::once(special.cls)
             .chain(pieces.into_iter().map(|piece| piece.id))
             .chain(std::iter::once(special.sep))
             .collect()
+    }
+
+    /// The token embeddings, and which tokens can be put out.
+    pub(crate) fn words(&self) -> &Arc<Words> {
+        &self.words
     }
 
     /// Ids of the tokens that a picture or text can have, ascending.

@@ -50,11 +50,10 @@ impl ImageTower {
         })
     }
 
-    /// Pictures as the config's square of RGB8 pixels → a pooled vector for each, and what they were
-    /// pooled from: [pictures, patches, hidden] after the last layer.
-    pub(crate) fn forward(&self, pictures: &[&[u8]]) -> Result<(Vec<Pooled>, Tensor)> {
+    /// Pictures as the config's square of RGB8 pixels → a pooled vector for each.
+    pub(crate) fn forward(&self, pictures: &[&[u8]]) -> Result<Vec<Pooled>> {
         let states = self.states(&self.backbone.forward(pictures)?)?;
-        Ok((self.head.pool(&self.head.transform(&states)?)?, states))
+        self.head.pool(&self.head.transform(&states)?)
     }
 
     /// The logits of some output tokens, by their place among them, at each patch of one picture.

@@ -14,7 +14,6 @@
 //! | `ops/` | what does candle do slowly on a CPU, and how do we do it? |
 //! | `bert.rs`, `head.rs` | the transformer layers and the vocabulary head that both towers share |
 //! | `efficientnet.rs`, `image.rs`, `text.rs` | the towers |
-//! | `states.rs` | what do the towers know of each patch and token before they name words? |
 //! | `saturation.rs` | how does a maximum of logits become a weight? |
 //! | `prune.rs` | which weights are kept, and as which whole numbers? |
 //! | `quantise_model.rs` | how did the default model come to 8 bits? |
@@ -31,17 +30,18 @@ pub(crate) mod ops;
 mod prune;
 pub mod quantise_model;
 mod saturation;
-mod states;
 mod text;
 mod vocabulary;
 pub(crate) mod weights;
 
 pub use calibration::{Calibration, LeastMatch, fade};
 pub use config::{BlockConfig, ModelConfig};
+pub(crate) use efficientnet::Backbone;
 pub use encoder::{EncodeError, Encoder, ModelError};
 pub(crate) use encoder::{read_files, set_up};
+pub(crate) use head::Words;
 pub(crate) use prune::strongest;
 pub use prune::{TokenWeights, quantise};
 pub use saturation::Saturation;
-pub use states::HiddenStates;
+pub(crate) use text::TextLayers;
 pub use vocabulary::{Piece, Vocabulary};

@@ -13,13 +13,8 @@ use super::weights::{Matrix, Weights};
 
 /// Token ids in, a pooled vector over the vocabulary out.
 pub(crate) struct TextTower {
-    words: Arc<Words>,
-    positions: Matrix,
-    token_type: Vec<f32>,
-    norm: Norm,
-    layers: Vec<Layer>,
+    layers: TextLayers,
     head: Head,
-    max_tokens: usize,
 }
 
 impl TextTower {
@@ -28,34 +23,57 @@ impl TextTower {
         config: &ModelConfig,
         words: &Arc<Words>,
     ) -> std::result::Result<Self, String> {
+        Ok(Self {
+            layers: TextLayers::new(weights, config, config.text.layers, words)?,
+            head: Head::new(weights, "text", config, words)?,
+        })
+    }
+
+    /// Ids, `[CLS]` and `[SEP]` included → their pooled vector.
+    pub(crate) fn forward(&self, ids: &[TokenId]) -> Result<Pooled> {
+        let states = self.head.transform(&self.layers.states(ids)?)?;
+        let mut pooled = self.head.pool(&states)?;
+        Ok(pooled.swap_remove(0))
+    }
+}
+
+/// Token ids in, a state for each token out: embeddings and transformer layers.
+pub(crate) struct TextLayers {
+    words: Arc<Words>,
+    positions: Matrix,
+    token_type: Vec<f32>,
+    norm: Norm,
+    layers: Vec<Layer>,
+    max_tokens: usize,
+}
+
+impl TextLayers {
+    /// Reads the tensors below `text`, `layers` layers of them; the token embeddings are those of `words`.
+    pub(crate) fn new(
+        weights: &Weights,
+        config: &ModelConfig,
+        layers: usize,
+        words: &Arc<Words>,
+    ) -> std::result::Result<Self, String> {
         let known = weights.info("text.positions")?.shape.first().copied().unwrap_or_default();
         let max_tokens = config.text.max_tokens;
         if known < max_tokens || max_tokens < 2 {
             return Err(format!("max_tokens is {max_tokens}, with {known} positions"));
         }
-        let layers = 0..config.text.layers;
         Ok(Self {
             words: Arc::clone(words),
             positions: weights.matrix("text.positions", known, config.hidden)?,
             token_type: weights.vector("text.token_type", config.hidden)?,
             norm: Norm::new(weights, "text.embedding_norm", config.hidden, config.layer_norm_eps)?,
-            layers: layers
+            layers: (0..layers)
                 .map(|layer| Layer::new(weights, &format!("text.layers.{layer}"), config))
                 .collect::<std::result::Result<_, _>>()?,
-            head: Head::new(weights, "text", config, words)?,
             max_tokens,
         })
     }
 
-    /// Ids, `[CLS]` and `[SEP]` included → their pooled vector. What is beyond the tower's limit is
-    /// cut off, `[SEP]` too: so it was trained.
-    pub(crate) fn forward(&self, ids: &[TokenId]) -> Result<Pooled> {
-        let states = self.head.transform(&self.states(ids)?)?;
-        let mut pooled = self.head.pool(&states)?;
-        Ok(pooled.swap_remove(0))
-    }
-
-    /// After the last layer, [1, tokens, hidden].
+    /// Ids, `[CLS]` and `[SEP]` included → [1, tokens, hidden]. What is beyond `max_tokens` is cut off,
+    /// `[SEP]` too: so it was trained.
     pub(crate) fn states(&self, ids: &[TokenId]) -> Result<Tensor> {
         let mut x = self.norm.forward(&self.embed(ids)?)?;
         for layer in &self.layers {

@@ -54,13 +54,13 @@ fn rank(trial: &Trial<'_>, rerank: &Rerank, caption: &Query) -> Result<Option<us
     let ranking = trial.index.best(&caption.compiled.sparse, 0)?;
     let (first, rest) = ranking.split_at(ranking.len().min(rerank.depth.get()));
     let (reranker, encoder) = (&*rerank.reranker, trial.encoder);
-    let states = encoder.text_states(&caption.text)?;
-    let query = QueryInput { text: &caption.text, states: &states };
+    let tokens = encoder.text_ids(&caption.text);
+    let question = reranker.read(&QueryInput { text: &caption.text, tokens: &tokens })?;
     let mut logits = Vec::with_capacity(first.len());
     for batch in first.chunks(BATCH) {
         let features: Vec<Features> =
             batch.iter().filter_map(|ranked| trial.features.get(ranked.at).cloned()).collect();
-        logits.extend(reranker.score(&query, &features)?);
+        logits.extend(reranker.score(&question, &features)?);
     }
     if logits.len() != first.len() {
         let what = format!("{} scores of {} photos", logits.len(), first.len());

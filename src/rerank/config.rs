@@ -1,62 +1,52 @@
-//! What the `config.json` of a fusion re-ranker says.
+//! What the `config.json` of a late-interaction re-ranker says.
 
 use serde::Deserialize;
 
 use super::Blend;
 
 /// The format that this program reads.
-const FORMAT: &str = "sightword-reranker/1";
+const FORMAT: &str = "sightword-reranker/2";
 
-/// The most values that a picture's features may have: 8 MB on disk.
-const MOST_FEATURES: usize = 1 << 22;
+/// The widest vectors: features of 256 patches then take 8 MB on disk.
+const MOST_WIDTH: usize = 1 << 14;
 
-/// Sizes and weights of a fusion re-ranker.
+/// Sizes and weights of a late-interaction re-ranker. Its towers have the sizes of the model's own, but
+/// for the layers of the text's.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct FusionConfig {
+pub(crate) struct LateConfig {
     format: String,
     /// The name, as shown to people.
     pub(crate) name: String,
-    /// [`Encoder::hash`](crate::encode::Encoder::hash) of the model whose states it was trained on.
+    /// [`Encoder::hash`](crate::encode::Encoder::hash) of the model that it was trained for.
     pub(crate) towers: String,
-    /// Width of its own states.
-    pub(crate) width: usize,
-    /// Attention heads of a layer.
-    pub(crate) heads: usize,
-    /// Layers.
+    /// Layers of its text tower.
     pub(crate) layers: usize,
-    /// Width of the feed-forward part.
-    pub(crate) intermediate: usize,
-    /// Width of the towers' states.
-    pub(crate) inputs: usize,
-    /// Patches of a picture.
-    pub(crate) patches: usize,
-    /// Added to the variance in every layer norm.
-    pub(crate) layer_norm_eps: f64,
+    /// Width of the vectors of tokens and patches.
+    pub(crate) width: usize,
+    /// What the best patches of a text's tokens count for: `a`.
+    pub(crate) token_scale: f32,
+    /// What the likeness of the whole text and the whole picture counts for: `b`.
+    pub(crate) sentence_scale: f32,
     logit_weight: f64,
     sparse_weight: f64,
 }
 
-impl FusionConfig {
+impl LateConfig {
     /// Reads a `config.json` and checks what the network relies on.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
         let config: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        let wrong = |what: String| Err(what);
         if config.format != FORMAT {
-            return wrong(format!("format {:?}, this program reads {FORMAT:?}", config.format));
+            return Err(format!("format {:?}, this program reads {FORMAT:?}", config.format));
         }
-        if config.heads == 0 || config.width == 0 || !config.width.is_multiple_of(config.heads) {
-            return wrong(format!("{} heads for a width of {}", config.heads, config.width));
+        if config.layers == 0 || !(1..=MOST_WIDTH).contains(&config.width) {
+            return Err(format!("{} layers, vectors of width {}", config.layers, config.width));
         }
-        if config.layers == 0 || config.intermediate == 0 || config.inputs == 0 {
-            return wrong(String::from("layers, intermediate and inputs must be at least 1"));
-        }
-        let features = config.patches.checked_mul(config.width);
-        if !features.is_some_and(|features| (1..=MOST_FEATURES).contains(&features)) {
-            return wrong(format!("{} patches of width {}", config.patches, config.width));
-        }
-        let weights = [config.logit_weight, config.sparse_weight];
-        if !weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0) {
-            return wrong(format!("logit_weight and sparse_weight are {weights:?}"));
+        let scales = [config.token_scale, config.sentence_scale].map(f64::from);
+        let [a, b] = scales;
+        for weight in [a, b, config.logit_weight, config.sparse_weight] {
+            if !(weight.is_finite() && weight >= 0.0) {
+                return Err(format!("a scale or weight is {weight}, not 0 or more"));
+            }
         }
         Ok(config)
     }
@@ -73,29 +63,27 @@ mod tests {
 
     use super::*;
 
-    fn parse(field: &str, value: Value) -> Result<FusionConfig, String> {
+    fn parse(field: &str, value: Value) -> Result<LateConfig, String> {
         let mut config = json!({
-            "format": FORMAT, "name": "small", "towers": "0", "width": 32, "heads": 4, "layers": 2,
-            "intermediate": 64, "inputs": 24, "patches": 9, "layer_norm_eps": 1e-12,
-            "logit_weight": 1.0, "sparse_weight": 0.5,
+            "format": FORMAT, "name": "small", "towers": "0", "layers": 2, "width": 32,
+            "token_scale": 10.0, "sentence_scale": 5.0, "logit_weight": 1.0, "sparse_weight": 0.5,
         });
         config[field] = value;
-        FusionConfig::parse(config.to_string().as_bytes())
+        LateConfig::parse(config.to_string().as_bytes())
     }
 
     #[test]
     fn impossible_values_are_named() {
         assert!(parse("name", json!("other")).is_ok());
         for (field, value, named) in [
-            ("format", json!("sightword-reranker/2"), "sightword-reranker/2"),
-            ("heads", json!(5), "5 heads"),
-            ("heads", json!(0), "0 heads"),
-            ("width", json!(0), "width of 0"),
-            ("layers", json!(0), "layers"),
-            ("patches", json!(0), "0 patches"),
-            ("patches", json!(u64::MAX), "patches"),
-            ("logit_weight", json!(-1.0), "logit_weight"),
-            ("inputs", json!("many"), "invalid type"),
+            ("format", json!("sightword-reranker/1"), "sightword-reranker/1"),
+            ("layers", json!(0), "0 layers"),
+            ("width", json!(0), "width 0"),
+            ("width", json!(1u64 << 40), "width 1099511627776"),
+            ("token_scale", json!(-1.0), "-1"),
+            ("sentence_scale", json!(1e300), "inf"),
+            ("sparse_weight", json!(-0.5), "-0.5"),
+            ("layers", json!("many"), "invalid type"),
         ] {
             let error = parse(field, value.clone()).unwrap_err();
             assert!(error.contains(named), "{field} {value}: {error}");

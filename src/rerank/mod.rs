@@ -1,13 +1,13 @@
 //! Which of the first hits fit best, when words and picture are looked at together?
 //!
-//! The first stage compares a text and a picture that never saw each other. A re-ranker lets the
-//! text's tokens look at the picture's patches: far better, far slower, so only for the first few.
+//! The first stage knows a picture by its words alone. A re-ranker compares every token of a text with
+//! every patch of a picture: better, slower, and far larger to keep, so only for the first few.
 //! What it needs of a picture alone, its features, is made once and may be kept on disk.
 //!
 //! | file | answers |
 //! | --- | --- |
-//! | `fusion.rs`, `config.rs` | how does our own re-ranker become ready, from the program or from a folder? |
-//! | `network.rs` | how does a text look at a picture? |
+//! | `late.rs`, `config.rs` | how does our own re-ranker become ready, from the program or from a folder? |
+//! | `network.rs` | how are a text's tokens and a picture's patches compared? |
 //! | `blend.rs` | how do both stages make one order? |
 //! | `cache.rs`, `cache_writer.rs` | where are features kept, so that a kill loses none that was committed? |
 //!
@@ -18,7 +18,7 @@ mod blend;
 mod cache;
 mod cache_writer;
 mod config;
-mod fusion;
+mod late;
 mod network;
 
 use std::fmt;
@@ -29,9 +29,11 @@ use half::f16;
 pub use blend::{Blend, reorder};
 pub use cache::{CacheError, FeatureCache};
 pub use cache_writer::FeatureWriter;
-pub use fusion::Fusion;
+pub use late::LateInteraction;
 
-use crate::encode::{EncodeError, HiddenStates, ModelError};
+use sightword_index::TokenId;
+
+use crate::encode::{EncodeError, ModelError};
 use crate::ingest::Picture;
 
 /// How many hits are re-ranked where nobody says otherwise.
@@ -51,22 +53,28 @@ pub const BATCH: usize = 13;
 pub struct QueryInput<'a> {
     /// The words.
     pub text: &'a str,
-    /// What the first stage's text tower makes of them.
-    pub states: &'a HiddenStates,
+    /// What the model's own text tower reads of them: [`Encoder::text_ids`](crate::encode::Encoder::text_ids).
+    pub tokens: &'a [TokenId],
 }
 
-/// What a re-ranker is shown of a picture.
-#[derive(Debug, Clone, Copy)]
-pub struct PictureInput<'a> {
-    /// The picture, at the first stage's input size or larger.
-    pub picture: &'a Picture,
-    /// What the first stage's image tower makes of it.
-    pub states: &'a HiddenStates,
-}
+/// What a re-ranker makes of a text, once for all candidates: values whose meaning is its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question(pub Vec<f32>);
 
 /// What a re-ranker keeps of a picture: [`Reranker::feature_len`] values whose order is its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features(pub Vec<f16>);
+
+/// A part of a score: what one token of the text found in the picture, or the text as a whole.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Part {
+    /// The place of the token in [`QueryInput::tokens`]; `None` for the whole text.
+    pub token: Option<usize>,
+    /// The patch that fits it best, row by row of the grid; `None` for the whole picture.
+    pub patch: Option<usize>,
+    /// What it adds to the score.
+    pub score: f32,
+}
 
 /// A second look at pairs of text and picture.
 ///
@@ -88,22 +96,33 @@ pub trait Reranker: Send + Sync {
         Blend::default()
     }
 
-    /// What [`Reranker::score`] needs of each picture.
+    /// What [`Reranker::score`] needs of each picture, which has the model's input size or a larger one.
     ///
     /// # Errors
-    /// [`RerankError`] when the inputs have another shape than it takes, or the arithmetic fails.
-    fn prepare(&self, pictures: &[PictureInput<'_>]) -> Result<Vec<Features>, RerankError>;
+    /// [`RerankError`] when the arithmetic fails.
+    fn prepare(&self, pictures: &[Picture]) -> Result<Vec<Features>, RerankError>;
+
+    /// What [`Reranker::score`] needs of the query.
+    ///
+    /// # Errors
+    /// [`RerankError`] when there is nothing to read, or the arithmetic fails.
+    fn read(&self, query: &QueryInput<'_>) -> Result<Question, RerankError>;
 
     /// How well each candidate shows what the query says: finite, higher is better, comparable within
     /// one query only.
     ///
     /// # Errors
-    /// As [`Reranker::prepare`], and when a score is no number.
-    fn score(
-        &self,
-        query: &QueryInput<'_>,
-        candidates: &[Features],
-    ) -> Result<Vec<f32>, RerankError>;
+    /// [`RerankError`] when the question or a candidate is of another re-ranker, or a score is no number.
+    fn score(&self, question: &Question, candidates: &[Features]) -> Result<Vec<f32>, RerankError>;
+
+    /// What the score of a candidate is made of: parts that add up to it. None where a score cannot be
+    /// taken apart.
+    ///
+    /// # Errors
+    /// As [`Reranker::score`].
+    fn parts(&self, _question: &Question, _candidate: &Features) -> Result<Vec<Part>, RerankError> {
+        Ok(Vec::new())
+    }
 }
 
 impl fmt::Debug for dyn Reranker + '_ {
@@ -119,17 +138,17 @@ pub enum RerankError {
     /// A file of the re-ranker cannot be read, or holds something else than it should.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// It was trained on the hidden states of another model.
+    /// It was trained for another model.
     #[error(
-        "{}: trained on the model with hash {trained_on}, but the model in use is {model}\n  \
-         try: --model with the model that it was trained on, or another --reranker",
+        "{}: trained for the model with hash {trained_for}, but the model in use is {model}\n  \
+         try: --model with the model that it was trained for, or another --reranker",
         folder.display()
     )]
     OtherTowers {
         /// The re-ranker's folder.
         folder: PathBuf,
-        /// The hash of the model that it was trained on.
-        trained_on: String,
+        /// The hash of the model that it was trained for.
+        trained_for: String,
         /// Name and hash of the model in use.
         model: String,
     },

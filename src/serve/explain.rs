@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    ask::{Ask, Like, Mode},
+    ask::{self, Ask, Like, Mode},
     input::Body,
     problem::Problem,
     shared::Shared,
@@ -45,6 +45,9 @@ pub(crate) struct ExplainBody {
     /// Whether everything that shares a word with the query is a hit.
     #[serde(default)]
     all: bool,
+    /// Whether to tell what the second look sees in the picture.
+    #[serde(default)]
+    rerank: bool,
 }
 
 /// Says why a picture matches a query, or why not
@@ -67,7 +70,9 @@ pub(crate) async fn post_explain(
             all: body.all,
         };
         let picture = PictureRef::Id(body.id);
-        let explanation = snapshot.collection.explain(&ask.request(shared)?, &picture)?;
+        let mut request = ask.request(shared)?;
+        request.rerank = body.rerank.then(|| ask::rerank(1, shared)).transpose()?;
+        let explanation = snapshot.collection.explain(&request, &picture)?;
         let typed = ask.query.as_deref().unwrap_or_default();
         Ok(Explained::new(typed, &explanation, |path| snapshot.shown(path)))
     });

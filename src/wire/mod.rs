@@ -22,7 +22,7 @@ mod path;
 mod query;
 mod words;
 
-pub use explained::Explained;
+pub use explained::{Explained, SecondLook, SecondPart};
 pub use hit::{Match, Stage, Stages, TermRow};
 pub use index::{BucketLine, IndexLine, RootLine};
 pub use path::{JsonPath, raw_bytes};

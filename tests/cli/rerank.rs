@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::reranker::{Sizes, write};
 use super::support::{Ran, indexed_photos, photos, sightword_in};
 
-const SMALL: Sizes = Sizes { width: 16, heads: 2, layers: 2, intermediate: 32 };
+const SMALL: Sizes = Sizes { layers: 1, width: 16 };
 
 /// A folder with a re-ranker for the model inside the program, made once for all tests.
 fn reranker() -> &'static str {
@@ -177,14 +177,43 @@ fn the_re_ranker_inside_the_program_fits_the_model_inside() {
     let (begin, hits) = told(&sightword_in(&folder, &args));
     assert_eq!(
         (&begin["reranker"]["name"], &begin["reranker"]["stored"]),
-        (&"fusion-1".into(), &0.into())
+        (&"late-1".into(), &0.into())
     );
     assert_eq!(hits[0]["path"]["text"], "coffee-cup.jpg");
     assert!(hits[0]["stages"]["rerank"]["score"].is_number(), "{}", hits[0]);
     let info = sightword_in(&folder, &["info"]).out;
-    assert!(info.contains("re-ranker fusion-1") && info.contains("features of 0 images"), "{info}");
+    assert!(info.contains("re-ranker late-1") && info.contains("features of 0 images"), "{info}");
     let doctor = sightword_in(&folder, &["doctor"]).out;
-    assert!(doctor.contains("features — 0 pictures for fusion-1"), "{doctor}");
+    assert!(doctor.contains("features — 0 pictures for late-1"), "{doctor}");
+}
+
+#[test]
+fn explain_tells_what_the_second_look_sees() {
+    let photos = indexed_photos();
+    let (_, hits) = told(&photos.run(&["search", "a cup of coffee", "--rerank", "5", "--json"]));
+    let explain = ["explain", "a cup of coffee", "coffee-cup.jpg", "--rerank"];
+    let ran = photos.run(&[&explain[..], &["--json"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let explained: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let second = &explained["second"];
+    let (ordered, told) = (hits[0]["stages"]["rerank"]["score"].as_f64(), second["score"].as_f64());
+    let (ordered, told) = (ordered.expect("a score"), told.expect("a score"));
+    assert!((ordered - told).abs() <= 2e-3, "search said {ordered}, explain {told}");
+    let parts = second["parts"].as_array().expect("parts");
+    let sum: f64 = parts.iter().map(|part| part["score"].as_f64().expect("a score")).sum();
+    assert!((sum - second["fit"].as_f64().expect("a fit")).abs() <= 2e-3, "{second}");
+    let seen = |token: &str| parts.iter().find(|part| part["token"] == token).expect("a token");
+    let patch = seen("coffee")["patch"].as_array().expect("a patch");
+    assert!(patch.iter().all(|at| at.as_u64().is_some_and(|at| at < 8)), "{patch:?}");
+    assert!(seen("coffee")["score"].as_f64() > seen("of")["score"].as_f64(), "{second}");
+
+    let shown = photos.run(&explain).out;
+    assert!(shown.contains("second look by late-1") && shown.contains("(the whole)"), "{shown}");
+    let without = photos.run(&["explain", "a cup of coffee", "coffee-cup.jpg", "--json"]).out;
+    assert!(!without.contains("\"second\""), "{without}");
+    let weights = photos.run(&["explain", "{\"cup\": 1}", "coffee-cup.jpg", "--rerank"]);
+    assert_eq!(weights.code, 2);
+    assert!(weights.err.contains("token weights"), "{}", weights.err);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Value, json};
-use sightword::{query::parse, rerank::Fusion};
+use sightword::{query::parse, rerank::LateInteraction};
 
 use super::support::Served;
 use crate::collection::support::{ENCODER, refresh};
@@ -50,7 +50,7 @@ fn the_terms_of_a_hit_add_up_to_its_score() {
 
 #[test]
 fn a_second_look_orders_the_first_hits_anew_and_tells_both_ranks() {
-    let reranker = Fusion::embedded(&ENCODER).unwrap().unwrap();
+    let reranker = LateInteraction::embedded(&ENCODER).unwrap().unwrap();
     let served = Served::with(|options| options.reranker = Some(Arc::new(reranker)));
     let plain = served.get("/v1/search?q=a+red+square&all=true").json();
     let again = served.get("/v1/search?q=a+red+square&all=true&rerank=3").json();
@@ -70,6 +70,13 @@ fn a_second_look_orders_the_first_hits_anew_and_tells_both_ranks() {
     let score = |at: usize| again["hits"][at]["stages"]["rerank"]["score"].as_f64().unwrap();
     assert!(score(0) >= score(1) && score(1) >= score(2));
     served.get("/v1/search?q=square&rerank=201").problem(422, "bad_depth");
+    // An explanation tells what that score is made of.
+    let body = json!({"query": "a red square", "id": again["hits"][0]["id"], "rerank": true});
+    let second = &served.post("/v1/explain", &body).json()["second"];
+    assert!((second["score"].as_f64().unwrap() - score(0)).abs() <= 2e-3, "{second}");
+    let parts = second["parts"].as_array().unwrap().iter();
+    let sum: f64 = parts.map(|part| part["score"].as_f64().unwrap()).sum();
+    assert!((sum - second["fit"].as_f64().unwrap()).abs() <= 2e-3, "{second}");
 }
 
 #[test]

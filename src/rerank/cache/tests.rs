@@ -3,8 +3,9 @@ use std::fs;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::super::{FeatureWriter, PictureInput, QueryInput, RerankError};
+use super::super::{FeatureWriter, QueryInput, Question, RerankError};
 use super::*;
+use crate::ingest::Picture;
 
 /// Features of `0` values.
 struct Sized(usize);
@@ -22,11 +23,15 @@ impl Reranker for Sized {
         self.0
     }
 
-    fn prepare(&self, _: &[PictureInput<'_>]) -> Result<Vec<Features>, RerankError> {
+    fn prepare(&self, _: &[Picture]) -> Result<Vec<Features>, RerankError> {
         Ok(Vec::new())
     }
 
-    fn score(&self, _: &QueryInput<'_>, _: &[Features]) -> Result<Vec<f32>, RerankError> {
+    fn read(&self, _: &QueryInput<'_>) -> Result<Question, RerankError> {
+        Ok(Question(Vec::new()))
+    }
+
+    fn score(&self, _: &Question, _: &[Features]) -> Result<Vec<f32>, RerankError> {
         Ok(Vec::new())
     }
 }
