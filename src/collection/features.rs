@@ -93,6 +93,21 @@ impl Collection {
         Ok(reranker.prepare(&[shrink(picture, side)])?.pop())
     }
 
+    /// A picture's features and whether they were `stored`; else they are made from its files. `None` if
+    /// none of them can be read now.
+    pub(crate) fn stored_or_made(
+        &self,
+        record: &Record,
+        stored: Option<&FeatureCache>,
+        reranker: &dyn Reranker,
+    ) -> Result<Option<(Features, bool)>, RerankError> {
+        if let Some(features) = stored.and_then(|stored| stored.get(record.id)) {
+            return Ok(Some((features, true)));
+        }
+        let made = self.make_features(record, reranker, DecodeOptions::default())?;
+        Ok(made.map(|made| (made, false)))
+    }
+
     /// Stores features of the pictures that have none yet, such as those that were indexed without.
     /// Returns how many, and whether `progress` broke it off.
     pub(crate) fn fill_features(

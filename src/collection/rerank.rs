@@ -11,12 +11,11 @@ use super::{
     Collection,
     error::CollectionError,
     reply::{Rerank, Reranked, SearchRequest, Sort},
-    schema::Record,
 };
 use crate::{
-    ingest::{DecodeOptions, parallel_map},
+    ingest::parallel_map,
     query::CompiledQuery,
-    rerank::{BATCH, FeatureCache, Features, QueryInput, Question, RerankError, Reranker, reorder},
+    rerank::{BATCH, FeatureCache, QueryInput, Question, RerankError, Reranker, reorder},
 };
 
 /// A picture in the order of the reply.
@@ -155,7 +154,8 @@ impl Second<'_> {
         for doc in docs {
             let fields = &collection.engine.fields;
             let record = collection.view.record(fields, doc.address, collection.blame())?;
-            if let Some((found, stored)) = self.features(&record)? {
+            let found = collection.stored_or_made(&record, self.stored.as_ref(), self.reranker)?;
+            if let Some((found, stored)) = found {
                 features.push(found);
                 looks.push(Look::Scored { logit: f32::NAN, stored });
             } else {
@@ -174,16 +174,6 @@ impl Second<'_> {
         });
         logits.zip(scores).for_each(|(logit, score)| *logit = score);
         Ok(looks)
-    }
-
-    /// A picture's features, and whether they were stored.
-    fn features(&self, record: &Record) -> Result<Option<(Features, bool)>, CollectionError> {
-        if let Some(features) = self.stored.as_ref().and_then(|stored| stored.get(record.id)) {
-            return Ok(Some((features, true)));
-        }
-        let decode = DecodeOptions::default();
-        let made = self.collection.make_features(record, self.reranker, decode)?;
-        Ok(made.map(|made| (made, false)))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ingest::{DecodeOptions, read},
-    rerank::{Features, Part, QueryInput, Reranker},
+    rerank::{Features, Part, QueryInput, RerankError, Reranker},
 };
 
 impl Collection {
@@ -32,11 +32,15 @@ impl Collection {
         let text = &request.query.text;
         let tokens = self.encoder.text_ids(text);
         let question = reranker.read(&QueryInput { text, tokens: &tokens })?;
-        let fit = reranker.score(&question, std::slice::from_ref(&features))?[0];
+        let [fit] = reranker.score(&question, std::slice::from_ref(&features))?[..] else {
+            return Err(RerankError::Compute("other than one score of one picture".into()).into());
+        };
         let grid = self.encoder.config().image.grid;
-        let token = |place: usize| self.encoder.vocabulary().token(tokens[place]).to_owned();
+        let token = |place: usize| {
+            tokens.get(place).map(|token| self.encoder.vocabulary().token(*token).to_owned())
+        };
         let part = |part: Part| SeenPart {
-            token: part.token.map(token),
+            token: part.token.and_then(token),
             score: part.score.into(),
             patch: part.patch.and_then(|number| patch(u8::try_from(number).ok()?, grid)),
         };
@@ -61,11 +65,9 @@ impl Collection {
     ) -> Result<Option<Features>, CollectionError> {
         if let Some(address) = found.address {
             let stored = self.stored_features(reranker).ok();
-            if let Some(features) = stored.and_then(|stored| stored.get(found.id)) {
-                return Ok(Some(features));
-            }
             let record = self.view.record(&self.engine.fields, address, self.blame())?;
-            return Ok(self.make_features(&record, reranker, DecodeOptions::default())?);
+            let features = self.stored_or_made(&record, stored.as_ref(), reranker)?;
+            return Ok(features.map(|(features, _)| features));
         }
         let side = self.encoder.config().image.size;
         let options = DecodeOptions { target: side, ..DecodeOptions::default() };

@@ -42,8 +42,8 @@ impl LateConfig {
             return Err(format!("{} layers, vectors of width {}", config.layers, config.width));
         }
         let scales = [config.token_scale, config.sentence_scale].map(f64::from);
-        let [a, b] = scales;
-        for weight in [a, b, config.logit_weight, config.sparse_weight] {
+        let weights = [config.logit_weight, config.sparse_weight];
+        for weight in scales.into_iter().chain(weights) {
             if !(weight.is_finite() && weight >= 0.0) {
                 return Err(format!("a scale or weight is {weight}, not 0 or more"));
             }
