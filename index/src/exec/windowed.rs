@@ -223,7 +223,7 @@ fn sweep<S: Simd>(
             dense.iter_mut().for_each(|cell| cell.skip(at));
         } else {
             simd.add(scores, dense, at);
-            let found = at_least(scores, needed) & allowed;
+            let found = simd.at_least(scores, needed) & allowed;
             if found != 0 {
                 let removed = found & scratch.removed[at];
                 counts.excluded += u64::from(removed.count_ones());
@@ -235,13 +235,6 @@ fn sweep<S: Simd>(
         }
         *scores = [0; BLOCK];
     }
-}
-
-/// The places whose score reaches `floor`, as bits.
-#[inline(always)]
-fn at_least(scores: &[u32; BLOCK], floor: u32) -> u64 {
-    let reached = scores.iter().map(|score| u64::from(*score >= floor));
-    reached.enumerate().fold(0, |bits, (at, reached)| bits | reached << at)
 }
 
 fn offer(scores: &[u32; BLOCK], mut kept: u64, first: usize, sink: &mut dyn Sink) {

@@ -5,13 +5,13 @@
 //! weight above 127 is the latter only in parts, which are added one after the other.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_maskz_expand_epi8, _mm512_max_epu32,
-    _mm512_reduce_max_epu32, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_i32x4,
-    _mm512_storeu_si512, _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8,
-    _mm512_unpacklo_epi16,
+    __m512i, _mm512_cmpge_epu32_mask, _mm512_dpbusd_epi32, _mm512_loadu_si512,
+    _mm512_maskz_expand_epi8, _mm512_max_epu32, _mm512_reduce_max_epu32, _mm512_set1_epi32,
+    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi8,
+    _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
 };
 
-use super::{Dense, Simd, Task};
+use super::{Dense, Simd, Task, filled};
 use crate::format::cell::{BLOCK, word};
 
 /// Whether this processor has everything that [`run`] is compiled for.
@@ -53,6 +53,12 @@ impl Simd for Avx512 {
     fn greatest(self, scores: &[u32; BLOCK]) -> u32 {
         // SAFETY: as above.
         unsafe { greatest(scores) }
+    }
+
+    #[inline(always)]
+    fn at_least(self, scores: &[u32; BLOCK], floor: u32) -> u64 {
+        // SAFETY: as above.
+        unsafe { at_least(scores, floor) }
     }
 }
 
@@ -96,6 +102,18 @@ fn greatest(scores: &[u32; BLOCK]) -> u32 {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
+fn at_least(scores: &[u32; BLOCK], floor: u32) -> u64 {
+    let quarters: &[[u8; 64]; 4] = bytemuck::cast_ref(scores);
+    let floor = _mm512_set1_epi32(floor.cast_signed());
+    let mut bits = 0;
+    for (at, quarter) in quarters.iter().enumerate() {
+        bits |= u64::from(_mm512_cmpge_epu32_mask(load(quarter), floor)) << (16 * at);
+    }
+    bits
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
 fn load(bytes: &[u8; 64]) -> __m512i {
     // SAFETY: it reads these 64 bytes, wherever they begin.
     unsafe { _mm512_loadu_si512(std::ptr::from_ref(bytes).cast()) }
@@ -115,18 +133,10 @@ fn impacts(list: &mut Dense<'_>, block: usize) -> __m512i {
     let bits = word(list.bits[block]);
     let next = match list.impacts.first_chunk::<BLOCK>() {
         Some(next) => load(next),
-        None => load(&last(list.impacts)),
+        None => load(&filled(list.impacts)),
     };
     list.impacts = &list.impacts[bits.count_ones() as usize..];
     _mm512_maskz_expand_epi8(bits, next)
-}
-
-/// What is left at the end of the column, filled up.
-#[cold]
-fn last(impacts: &[u8]) -> [u8; BLOCK] {
-    let mut last = [0; BLOCK];
-    last[..impacts.len()].copy_from_slice(impacts);
-    last
 }
 
 /// Adds the products of four lists.

@@ -3,11 +3,14 @@
 //! | file | instructions |
 //! | --- | --- |
 //! | here | none in particular: the processor's least, what any Rust compiler makes of plain loops |
+//! | [`avx2`] | AVX2: Intel since Haswell, AMD since Excavator |
 //! | [`avx512`] | AVX-512 with VBMI2 and VNNI: Intel since Ice Lake, AMD since Zen 4 |
 //!
 //! A [`Task`] is compiled once for each [`Level`] and run at the one that was found at run time. All
 //! give the same bits: they add whole numbers. On ARM, NEON is part of the processor's least.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
@@ -30,7 +33,7 @@ impl Level {
         let mut levels = vec![Self::Plain];
         #[cfg(target_arch = "x86_64")]
         {
-            levels.extend(has_avx2().then_some(Self::Avx2));
+            levels.extend(avx2::is_available().then_some(Self::Avx2));
             levels.extend(avx512::is_available().then_some(Self::Avx512));
         }
         levels
@@ -43,7 +46,7 @@ impl Level {
             if avx512::is_available() {
                 return Self::Avx512;
             }
-            if has_avx2() {
+            if avx2::is_available() {
                 return Self::Avx2;
             }
         }
@@ -56,7 +59,7 @@ impl Level {
             Self::Plain => task.run(Plain),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: levels are only made of what was found on this processor.
-            Self::Avx2 => unsafe { with_avx2(task) },
+            Self::Avx2 => unsafe { avx2::run(task) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Self::Avx512 => unsafe { avx512::run(task) },
@@ -77,21 +80,6 @@ pub(crate) fn prefetch<T>(slice: &[T]) {
     let _ = slice;
 }
 
-#[cfg(target_arch = "x86_64")]
-fn has_avx2() -> bool {
-    is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("bmi2")
-        && is_x86_feature_detected!("popcnt")
-        && is_x86_feature_detected!("lzcnt")
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn with_avx2<T: Task>(task: T) -> T::Output {
-    task.run(Plain)
-}
-
 /// Work with inner loops. `run` must be `#[inline(always)]`, so that it is compiled anew, all that it
 /// calls included, for each level's instructions.
 pub(crate) trait Task {
@@ -108,6 +96,9 @@ pub(crate) trait Simd: Copy {
 
     /// The greatest score of a block.
     fn greatest(self, scores: &[u32; BLOCK]) -> u32;
+
+    /// The places whose score reaches `floor`, as bits.
+    fn at_least(self, scores: &[u32; BLOCK], floor: u32) -> u64;
 }
 
 /// A cell of many postings, with its token's weight, read block by block.
@@ -127,6 +118,15 @@ impl Dense<'_> {
         let count = word(self.bits[block]).count_ones() as usize;
         self.impacts = &self.impacts[count..];
     }
+}
+
+/// What is left at the end of the column, filled up to the length of a block.
+#[cfg(target_arch = "x86_64")]
+#[cold]
+fn filled(impacts: &[u8]) -> [u8; BLOCK] {
+    let mut filled = [0; BLOCK];
+    filled[..impacts.len()].copy_from_slice(impacts);
+    filled
 }
 
 /// Plain loops.
@@ -157,5 +157,10 @@ impl Simd for Plain {
             }
         }
         most.into_iter().fold(0, u32::max)
+    }
+    #[inline(always)]
+    fn at_least(self, scores: &[u32; BLOCK], floor: u32) -> u64 {
+        let reached = scores.iter().map(|score| u64::from(*score >= floor));
+        reached.enumerate().fold(0, |bits, (at, reached)| bits | reached << at)
     }
 }
