@@ -141,26 +141,23 @@ fn spread(list: &mut Dense<'_>, block: usize) -> [__m256i; 2] {
         }
     };
     list.impacts = &list.impacts[bits.count_ones() as usize..];
-    let [a, b, c, d] = [0, 16, 32, 48].map(|from| {
-        let before = (bits & ((1 << from) - 1)).count_ones() as usize;
-        #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are meant")]
-        let documents = (bits >> from) as u16;
-        spread_sixteen(next, before, documents)
-    });
-    [_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)]
+    let low = _mm256_set_m128i(sixteen::<16>(next, bits), sixteen::<0>(next, bits));
+    let high = _mm256_set_m128i(sixteen::<48>(next, bits), sixteen::<32>(next, bits));
+    [low, high]
 }
 
-/// The impacts of sixteen documents, of a block's `impacts` those after the first `before` ≤ 48.
+/// Of a block's impacts those of the sixteen documents from `FROM` on.
 #[target_feature(enable = "ssse3,popcnt")]
 #[inline]
-fn spread_sixteen(impacts: &[u8; BLOCK], before: usize, documents: u16) -> __m128i {
-    let [low, high] = documents.to_le_bytes();
-    // The second eight go on where the first end. What takes no byte stays above 0x80, so takes none.
+fn sixteen<const FROM: u32>(impacts: &[u8; BLOCK], bits: u64) -> __m128i {
+    const { assert!(FROM <= 48) };
+    let before = (bits & ((1 << FROM) - 1)).count_ones() as usize;
+    let [low, high, ..] = (bits >> FROM).to_le_bytes();
+    // The second eight go on where the first end. What takes no byte stays at 0x80 or above, so takes none.
     let first = u64::from(low.count_ones()) * 0x0101_0101_0101_0101;
     let orders = [ORDERS[usize::from(low)], ORDERS[usize::from(high)] + first];
     let [low, high] = orders.map(u64::cast_signed);
-    debug_assert!(before <= 48);
-    // SAFETY: at most 48 of the block's documents come before these sixteen, so 16 bytes follow.
+    // SAFETY: at most `FROM` ≤ 48 impacts are passed over, so 16 of the 64 follow.
     let next = unsafe { _mm_loadu_si128(impacts.as_ptr().wrapping_add(before).cast()) };
     _mm_shuffle_epi8(next, _mm_set_epi64x(high, low))
 }

@@ -158,6 +158,7 @@ impl Simd for Plain {
         }
         most.into_iter().fold(0, u32::max)
     }
+
     #[inline(always)]
     fn at_least(self, scores: &[u32; BLOCK], floor: u32) -> u64 {
         let reached = scores.iter().map(|score| u64::from(*score >= floor));
