@@ -6,7 +6,7 @@ use sightword::encode::Encoder;
 use sightword::eval::{Dataset, EvalOptions, Recall, evaluate};
 use sightword::query::QueryMode;
 
-/// Percentage points that 8 bits, another resizing and other ties may cost or give: ten photos of 1,000.
+/// Percentage points that another processor's rounding may cost or give: ten photos of 1,000.
 const TOLERANCE: f64 = 1.0;
 
 fn near(found: Recall, [r1, r5, r10]: [f64; 3]) {
@@ -16,9 +16,10 @@ fn near(found: Recall, [r1, r5, r10]: [f64; 3]) {
     }
 }
 
-/// The figures are those of the half-precision weights, by another program and a matrix product.
+/// The figures are those that the model's card tells. Another program with half-precision weights, without the
+/// words typed, has 29.8 / 59.6 / 71.5 and 34.0 / 61.2 / 71.6.
 #[test]
-fn recall_on_the_dev_split_is_that_of_the_half_precision_model() {
+fn recall_on_the_dev_split_is_that_of_the_models_card() {
     let Some(data) = std::env::var_os("SIGHTWORD_DATA") else {
         println!("skipped: SIGHTWORD_DATA names no folder with flickr8k.jsonl and its tar files");
         return;
@@ -28,8 +29,8 @@ fn recall_on_the_dev_split_is_that_of_the_half_precision_model() {
     let options = EvalOptions::new(QueryMode::Tower);
     let report = evaluate(&encoder, &dataset, &options, |_, _, _| {}).unwrap();
     assert_eq!((report.photos, report.captions, report.unreadable), (1000, 5000, 0));
-    near(report.t2i.unwrap(), [26.4, 55.4, 67.0]);
-    near(report.i2t.unwrap(), [31.0, 58.4, 68.1]);
+    near(report.t2i.unwrap(), [29.7, 59.5, 71.6]);
+    near(report.i2t.unwrap(), [33.1, 61.6, 72.3]);
 }
 
 #[test]

@@ -72,10 +72,10 @@ impl From<candle_core::Error> for EncodeError {
 ///
 /// ```
 /// let encoder = sightword::encode::Encoder::embedded()?;
-/// let weights = encoder.encode_text("a cup of coffee")?;
+/// let weights = encoder.encode_text("a cat")?;
 /// let strongest = weights.iter().max_by(|a, b| a.1.total_cmp(&b.1));
 /// let strongest = strongest.map(|(token, _)| encoder.vocabulary().token(*token));
-/// assert_eq!(strongest, Some("coffee"));
+/// assert_eq!(strongest, Some("cat"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Encoder {

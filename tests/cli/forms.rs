@@ -129,7 +129,7 @@ fn json_lines_tell_the_query_each_hit_and_the_totals() {
     assert_eq!((ran.code, &*ran.err), (0, ""));
     let (begin, matches, end) = lines(&ran.out);
     assert_eq!((&*begin.query, &*begin.exclude), ("a cup of coffee -moose", &["moose".into()][..]));
-    assert_eq!((begin.index, &*begin.model), (JsonPath::Text(".sightword".into()), "v1"));
+    assert_eq!((begin.index, &*begin.model), (JsonPath::Text(".sightword".into()), "v2"));
     assert!(begin.tokens.iter().any(|token| token.token == "coffee" && token.weight > 0.5));
     assert!(begin.tokens.iter().all(|token| token.id > 0));
     assert_eq!(matches.len(), 3);
@@ -262,8 +262,10 @@ fn hostile_names_reach_pipes_as_they_are() {
     for name in names {
         assert!(printed.contains(&name), "{:?} is not in {:?}", name.escape_ascii(), ran.out);
     }
-    let json =
-        sightword_in(folder.path(), &["search", "--in", "photos", "sports", "--all", "--json"]);
+    let json = sightword_in(
+        folder.path(),
+        &["search", "--in", "photos", "animal coffee sports", "--all", "--json"],
+    );
     let (_, matches, _) = lines(&json.out);
     let bytes = JsonPath::Bytes("cGhvdG9zL25vLf8tdGV4dC5qcGc=".into());
     assert!(matches.iter().any(|found| found.path == bytes), "{}", json.out);

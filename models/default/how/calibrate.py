@@ -1,9 +1,10 @@
 """Coverage of answers and of questions without one on dev, and the exclusion floor: FOLDER."""
 
+import os
 import sys
 
 out = sys.argv[1]
-sys.argv = ["x", "ck/v1.pt", "cache/unused", "n"]
+sys.argv = ["x", os.environ.get("CHECKPOINT", "ck/v2.pt"), "cache/unused", "n"]
 from common import *
 import data as d
 from data import *

@@ -43,10 +43,10 @@ G = SIZE // 16
 
 
 def same(x, w, b, stride, groups=1):
-    k = w.shape[-1]
+    k = int(w.shape[-1])
     if k == 1:
         return F.conv2d(x, w, b)
-    n = x.shape[-1]
+    n = int(x.shape[-1])
     p = max((math.ceil(n / stride) - 1) * stride + k - n, 0)
     if p % 2 == 0:
         return F.conv2d(x, w, b, stride, p // 2, 1, groups)

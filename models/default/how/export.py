@@ -89,9 +89,9 @@ def text_ref(ids, mask):
 if __name__ == "__main__":
     # the table: the mean weight that the text tower gives a token in texts that hold it
     rng = random.Random(1)
-    texts = [c for i in train for c in recs[i]["texts"][:5]] + json.load(open("cache/coco_val_caps.json"))
+    texts = [c for i in train for c in recs[i]["texts"][:5]] + [c for five in json.load(open("cache/more.json")) for c in five]
     texts = (
-        rng.sample(texts, 24000) + [w for w in (inv[t] for t in allowed)] + ["a " + inv[t] for t in allowed]
+        rng.sample(texts, 14000) + [w for w in (inv[t] for t in allowed)] + ["a " + inv[t] for t in allowed]
     )
     S = torch.zeros(len(inv) + 8)
     N = torch.zeros(len(inv) + 8)
@@ -123,7 +123,7 @@ if __name__ == "__main__":
     import shutil
 
     shutil.copy("cache/tokenizer.json", out + "/tokenizer.json")
-    PH = "examples/photos/"
+    PH = os.environ.get("PHOTOS", "examples/photos") + "/"
     names = ["coffee-cup.jpg", "moose.jpg", "coins.jpg", "panda.jpg", "windmill.jpg", "flower.jpg"]
     px = [np.asarray(Image.open(PH + n).convert("RGB").resize((SIZE, SIZE), Image.BILINEAR)) for n in names]
     px.append(np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8))

@@ -5,7 +5,7 @@ import onnxruntime as ort, sys, time, threading, queue, zlib
 
 recs = load_recs()
 blobs = load_blobs()
-VC, VL = 10, 5  # views of a captioned and of a labelled photo; the first run used 5 passes
+VC, VL = 7, 3  # views of a captioned and of a labelled photo; the first run used 5 passes
 
 
 def hold(r):

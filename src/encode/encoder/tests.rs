@@ -118,7 +118,7 @@ fn overlap(a: &Pooled, b: &Pooled, n: usize) -> usize {
 #[test]
 fn eight_bits_keep_the_strongest_words() {
     let encoder = Encoder::embedded().unwrap();
-    let reference = Reference::open(Path::new("tests/reference/v1.safetensors"));
+    let reference = Reference::open(Path::new("tests/reference/v2.safetensors"));
     let tokens = encoder.words.outputs.len();
     let exact = |name: &str| -> Vec<Pooled> {
         let logits = reference.floats(name);

@@ -1,0 +1,176 @@
+"""v2's image tower, its last blocks too, against the finished text tower of distil.py (CHECKPOINT).
+
+The backbone begins between the re-ranker's, which finds, and v1's, which knows more classes."""
+
+import argparse
+
+ap = argparse.ArgumentParser()
+a_ = ap.add_argument
+a_("checkpoint")
+a_("--out", default="ck/image")
+a_("--soup", type=float, default=0.35)
+a_("--minutes", type=float, default=48)
+a_("--batch", type=int, default=240)
+a_("--lab", type=float, default=0.35)
+a_("--more", type=int, default=112)
+a_("--lr", type=float, default=3e-4)
+a_("--blr", type=float, default=0.2)
+a_("--ilr", type=float, default=0.6)
+a_("--keep", type=float, default=0.5)
+a_("--ci", type=float, default=135)
+a_("--gi", type=float, default=0.8)
+a_("--gc", type=float, default=0.4)
+a_("--ncls", type=int, default=64)
+a_("--hard", type=float, default=0.4)
+a_("--tau", type=float, default=2.0)
+a_("--eval", type=int, default=40)
+a_("--warm", type=int, default=25)
+a_("--ema", type=float, default=0.985)
+a_("--wd", type=float, default=0.05)
+a = ap.parse_args()
+from teachers import *
+
+os.makedirs(a.out, exist_ok=True)
+torch.set_num_threads(2)
+torch.manual_seed(0)
+random.seed(0)
+np.random.seed(0)
+ck = torch.load(a.checkpoint)
+P = {k[2:].replace("/", "."): v for k, v in ck["model"].items() if k.startswith("p.")}
+m = Towers({**P, **{k: a.soup * v1[k] + (1 - a.soup) * lt[k] for k in tailkeys(v1)}}, al)
+log_scale = nn.Parameter(ck["scale"].clone())
+for n, p in m.named_parameters():
+    p.requires_grad_("text/" not in n)
+
+
+@torch.no_grad()
+def words_of(T):
+    """the 48 heaviest words of each text"""
+    m.eval()
+    order = sorted(range(len(T)), key=lambda n: len(T[n]))
+    v = torch.zeros(len(T), 48, dtype=torch.float16)
+    c = torch.zeros(len(T), 48, dtype=torch.int16)
+    for o in chunks(order, 250):
+        z, k = act1(m.text(*pad([T[n] for n in o]))).topk(48, 1)
+        v[o] = z.half()
+        c[o] = k.short()
+    return v, c
+
+
+def full(vc, rows):
+    return torch.zeros(len(rows), A).scatter_(1, vc[1][rows].long(), vc[0][rows].float())
+
+
+ST = remember("cache/v2_texts.pt", lambda: words_of([cap[i][j] for i, j in ALL]))
+SD = remember("cache/v2_dev.pt", lambda: words_of(DEVCAPS))
+CT = remember("cache/v2_classes.pt", lambda: [words_of([ids(x.format(c["name"])) for c in classes]) for x in TPL[:4]])
+QTD = q8(cut(full(SD, list(range(len(DEVCAPS)))), 40))
+CAPROWS = [n for n, (i, j) in enumerate(ALL) if "group" not in recs[i]]
+
+
+@torch.no_grad()
+def evaluate(name):
+    m.eval()
+    zi = torch.cat([act2(m.image(m.tail(getf(c, [0] * len(c))))) for c in chunks(dev, 100)])
+    m.train()
+    r = recall(QTD @ q8(cut(zi, 120)).t(), DEVOWN)
+    print("DEV", name, r, flush=True)
+    return r
+
+
+# what a photo's words should be: a half its captions' or label's, a half the classes that the classifier sees
+timg = {i: norm(mix((own[i], 0.5), (teacher_bag(recs[i]["key"]), 0.5))) for i in train}
+
+
+def rate(n):
+    return a.blr if "image/backbone" in n else a.ilr if "image/layers" in n else 1.0
+
+
+trained = [(n, p) for n, p in m.named_parameters() if p.requires_grad]
+gs = {}
+for n, p in trained:
+    gs.setdefault((rate(n), a.wd if p.ndim > 1 and not n.endswith("positions") else 0.0), []).append(p)
+gs[(10.0, 0.0)] = [log_scale]
+opt = torch.optim.AdamW(
+    [{"params": v, "s": k[0], "weight_decay": k[1]} for k, v in gs.items()], lr=a.lr, betas=(0.9, 0.98), foreach=True)
+ema = {n: p.detach().clone() for n, p in trained}
+
+
+def swap():
+    with torch.no_grad():
+        for n, p in trained:
+            t = p.detach().clone()
+            p.copy_(ema[n])
+            ema[n].copy_(t)
+
+
+nl = int(a.batch * a.lab)
+nm = a.batch - nl
+mp, lp, op = [], [], []
+torch.save(dict(model=m.state_dict(), scale=log_scale.detach(), step=0, dev=evaluate("start")), a.out + "/start.pt")
+wi, step, t0 = 0.08, 0, time.time()
+m.train()
+while (prog := (time.time() - t0) / 60 / a.minutes) < 1:
+    lr = a.lr * min(1, (step + 1) / a.warm) * (0.5 * (1 + math.cos(math.pi * prog)) * 0.98 + 0.02)
+    for g in opt.param_groups:
+        g["lr"] = lr * g["s"]
+    bi = alike(mp, nm)
+    M_ = len(bi)
+    bi = bi + draw(lp, LAB, nl)
+    B = len(bi)
+    vs = [random.randrange(recs[i]["tv"]) for i in bi]
+    f, x = getf(bi, vs), gett(bi, vs)
+    cj = [random.randrange(len(cap[i])) for i in bi]
+    here = set(bi)
+    # a text for each photo, then captions of other photos
+    rows = [ROW[at(i, j)] for i, j in zip(bi, cj)]
+    rows += [r for r in draw(op, CAPROWS, a.more) if ALL[r][0] not in here]
+    with torch.no_grad():
+        p, z = tpictures(x)
+        got = [TC[ALL[r]] for r in rows]
+        T = tscores(torch.cat([q[0] for q in got]).float(), torch.cat([q[1] for q in got]).float(),
+                    torch.tensor([len(q[0]) for q in got]), torch.stack([q[2] for q in got]).float(), p, z)
+        W = torch.log1p(V1T[rows].float() @ V1I[bi].float().t())
+        T = T + 4 * W
+        # of labelled texts and photos only what v1 thinks: the re-ranker has forgotten classes
+        TR, TC_ = T.clone(), T[:B].t().clone()
+        TR[M_:B] = 8 * W[M_:B]
+        TC_[M_:] = 8 * W[:B, M_:].t()
+        zt = full(ST, rows)
+        cs, R = sure_classes(bi, a.ncls)
+        zc = full(random.choice(CT), cs)
+    keep = torch.rand(B, 64).argsort(1)[:, : int(64 * a.keep)]
+    pi = m.image(m.tail(f), keep)
+    zi = act2(pi)
+    zp = prune(zi, 120)
+    S = prune(zt, 40) @ zp.t() * log_scale.exp()
+    SC = prune(zc, 40) @ zp.t() * log_scale.exp()
+    Y = same_label(bi)
+    no = torch.cat([Y, torch.zeros(len(rows) - B, B, dtype=torch.bool)])
+    Sb = S[:B]
+    kd = (kl(TR, S, a.tau) + kl(TC_, Sb.t(), a.tau)) / 2 * a.tau
+    off = (kl(TR, S, a.tau, no) + kl(TC_, Sb.t(), a.tau, Y)) / 2 * a.tau
+    itc = contrast(Sb, Y)
+    gc = -(R * F.log_softmax(SC, 1)).sum(1).mean()
+    gi = -(dense([timg[i] for i in bi]) * F.log_softmax(pi, 1)).sum(1).mean()
+    # over captioned and labelled photos each, so that a word on most of either is dear
+    fi = ((zi[:M_].mean(0) ** 2).sum() + (zi[M_:].mean(0) ** 2).sum()) / 2
+    loss = kd + off + a.hard * itc + a.gi * gi + a.gc * gc + wi * (fi + 0.02 * zi.sum(1).mean())
+    opt.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_([q for g in opt.param_groups for q in g["params"]], 2.0)
+    opt.step()
+    step += 1
+    wi = min(1.0, max(1e-4, wi * math.exp(0.05 * ((zi > 0).float().sum(1).mean().item() / a.ci - 1))))
+    d = min(a.ema, (1 + step) / (10 + step))
+    with torch.no_grad():
+        torch._foreach_lerp_([ema[n] for n, q in trained], [q.detach() for n, q in trained], 1 - d)
+    if step % 10 == 0:
+        print(step, round(time.time() - t0), {k: round(float(v), 3) for k, v in dict(
+            loss=loss, kd=kd, off=off, itc=itc, gc=gc, gi=gi, fi=fi, wi=wi).items()}, flush=True)
+    if step % a.eval == 0:
+        swap()
+        evaluate(step)
+        swap()
+swap()
+torch.save(dict(model=m.state_dict(), scale=log_scale.detach(), step=step, dev=evaluate("end")), a.out + "/last.pt")

@@ -1,0 +1,155 @@
+"""What distil.py and image.py share: what the teachers think, kept on disk, batches, and recall on dev."""
+
+import time
+
+from towers import *
+
+FT = np.load("cache/t.npy", mmap_mode="r")
+for r, (o, n) in zip(recs, json.load(open("cache/tails.json"))):
+    r["to"], r["tv"] = o, n
+
+
+def gett(ii, vs):
+    x = torch.from_numpy(np.stack([FT[recs[i]["to"] + v] for i, v in zip(ii, vs)])).float()
+    return x.permute(2, 1, 0)
+
+
+def q8(z):
+    return (z * 110).round().clamp(max=255)
+
+
+def recall(S, own):
+    own = torch.tensor(own)
+    g = S.gather(1, own[:, None])
+    ix = torch.arange(S.shape[1])[None]
+    r = ((S > g) | ((S == g) & (ix < own[:, None]))).sum(1)
+    t2i = [(r < k).float().mean().item() * 100 for k in (1, 5, 10)]
+    rk = torch.argsort(-S.t(), dim=1, stable=True)
+    pos = torch.empty_like(rk)
+    pos.scatter_(1, rk, torch.arange(rk.shape[1]).expand_as(rk).contiguous())
+    best = torch.full((S.shape[1],), 10**9)
+    for c, o in enumerate(own.tolist()):
+        best[o] = min(best[o], pos[o, c])
+    return [round(x, 1) for x in t2i + [(best < k).float().mean().item() * 100 for k in (1, 5, 10)]]
+
+
+DEVCAPS = [c for i in dev for c in cap[i]]
+DEVOWN = [n for n, i in enumerate(dev) for c in cap[i]]
+DEVORDER = sorted(range(len(DEVCAPS)), key=lambda n: len(DEVCAPS[n]))
+
+
+MAIN = [i for i in train if "group" not in recs[i]]
+LAB = [i for i in train if "group" in recs[i]]
+
+
+def remember(name, make):
+    if not os.path.exists(name):
+        t = time.time()
+        torch.save(make(), name)
+        print("made", name, round(time.time() - t), "s", flush=True)
+    return torch.load(name)
+
+
+@torch.no_grad()
+def v1texts(T):
+    order = sorted(range(len(T)), key=lambda n: len(T[n]))
+    z = torch.zeros(len(T), A, dtype=torch.float16)
+    for c in chunks(order, 250):
+        z[c] = cut(act1(first.text(*pad([T[n] for n in c]))), 60).half()
+    return z
+
+
+def tcaptions():
+    order, o = sorted(range(len(ALL)), key=lambda n: len(cap[ALL[n][0]][ALL[n][1]])), []
+    for c in chunks(order, 250):
+        t, g, n, z = ttexts(*pad([cap[i][j] for i, j in (ALL[x] for x in c)]))
+        o.append((t.half(), g.half(), n, z.half()))
+    return (order, *(torch.cat([x[k] for x in o]) for k in range(4)))
+
+
+UNIQ = {}
+for i in train:
+    for j in range(len(cap[i])):
+        UNIQ.setdefault(tuple(cap[i][j]), (i, j))
+ALL = list(UNIQ.values())
+ROW = {ij: n for n, ij in enumerate(ALL)}
+at = lambda i, j: UNIQ[tuple(cap[i][j])]
+V1T = remember("cache/v1_texts.pt", lambda: v1texts([cap[i][j] for i, j in ALL]))
+V1I = torch.load("cache/v1_photos.pt")
+order, t, g, n, z = remember("cache/late_texts.pt", tcaptions)
+ends = n.cumsum(0).tolist()
+TC = {ALL[x]: (t[e - m_ : e], g[e - m_ : e], z[k]) for k, (x, e, m_) in enumerate(zip(order, ends, n.tolist()))}
+MPOS = {i: n for n, i in enumerate(MAIN)}
+with torch.no_grad():
+    X = F.normalize(V1I[MAIN].float(), dim=1)
+    NEAR = torch.cat([(c @ X.t()).topk(25, 1)[1] for c in X.split(500)])[:, 1:].tolist()
+    del X
+
+
+def alike(pool, n, near=3):
+    """n photos: a half alone, a half in groups that are alike by v1's words"""
+    together = n // 2
+    bi = draw(pool, MAIN, n - together)
+    for q in draw(pool, MAIN, together // (1 + near)):
+        bi += [q] + [MAIN[x] for x in random.sample(NEAR[MPOS[q]], near)]
+    return list(dict.fromkeys(bi))
+
+
+def draw(pool, src, n):
+    while len(pool) < n:
+        x = list(src)
+        random.shuffle(x)
+        pool.extend(x)
+    o = pool[:n]
+    del pool[:n]
+    return o
+
+
+def kl(T, S, tau, mask=None):
+    """how far the student's order of the columns is from the teacher's, [rows, columns]"""
+    if mask is not None:
+        T, S = T.masked_fill(mask, -1e4), S.masked_fill(mask, -1e4)
+    t = torch.softmax(T / tau, 1)
+    return -(t * F.log_softmax(S / tau, 1)).sum(1).mean() + (t * torch.log(t + 1e-9)).sum(1).mean()
+
+
+def text_target(caps, j):
+    return mix((bag([caps[j]]), 0.6), (bag(caps), 0.4))
+
+
+# how sure each photo is of each class: as the classifier says, and a labelled photo of its own
+PROB = {}
+for i in train:
+    d = {c: p for c, p in teach.get(recs[i]["key"], []) if p >= 0.05}
+    if "group" in recs[i]:
+        c = wn.get(recs[i].get("wnid") or recs[i]["id"].split("_")[0])
+        c = byname.get(recs[i]["group"]) if c is None else c
+        if c is not None:
+            d = {k: p * 0.3 for k, p in d.items()}
+            d[c] = max(d.get(c, 0), 0.8)
+    PROB[i] = d
+
+
+def sure_classes(bi, n):
+    """n classes that a batch shows, and as queries their share of each photo, [classes, photos]"""
+    sure = collections.Counter()
+    for i in bi:
+        for c, q in PROB[i].items():
+            sure[c] += q * (0.3 + random.random())
+    cs = [c for c, q in sure.most_common(n)]
+    R = torch.tensor([[PROB[i].get(c, 0.0) for i in bi] for c in cs])
+    return cs, R / R.sum(1, keepdim=True)
+
+
+def same_label(bi):
+    """which photos of a batch may be the answer to which one's text, [photos, photos]"""
+    group = [recs[i].get("group", i) for i in bi]
+    code = {g: n for n, g in enumerate(dict.fromkeys(group))}
+    g = torch.tensor([code[x] for x in group])
+    return g[:, None] == g[None]
+
+
+def contrast(S, Y):
+    """ITC both ways over texts and photos, [texts, photos]"""
+    Yn = Y.float() / Y.sum(1, keepdim=True)
+    return -((Yn * F.log_softmax(S, 1)).sum(1).mean() + (Yn * F.log_softmax(S.t(), 1)).sum(1).mean()) / 2

@@ -1,0 +1,148 @@
+"""v2's text tower once more, against the finished photos of image.py and mean.py (CHECKPOINT)."""
+
+import argparse
+
+ap = argparse.ArgumentParser()
+a_ = ap.add_argument
+a_("checkpoint")
+a_("--out", default="ck/text")
+a_("--minutes", type=float, default=11)
+a_("--batch", type=int, default=240)
+a_("--lab", type=float, default=0.25)
+a_("--more", type=int, default=112)
+a_("--lr", type=float, default=2e-4)
+a_("--tlr", type=float, default=0.3)
+a_("--ct", type=float, default=45)
+a_("--gt", type=float, default=0.2)
+a_("--gc", type=float, default=0.3)
+a_("--ncls", type=int, default=64)
+a_("--hard", type=float, default=0.4)
+a_("--tau", type=float, default=2.0)
+a_("--warm", type=int, default=15)
+a_("--ema", type=float, default=0.985)
+a_("--wd", type=float, default=0.05)
+a = ap.parse_args()
+from teachers import *
+
+os.makedirs(a.out, exist_ok=True)
+torch.set_num_threads(2)
+torch.manual_seed(0)
+random.seed(0)
+np.random.seed(0)
+ck = torch.load(a.checkpoint)
+m = Towers({k[2:].replace("/", "."): v for k, v in ck["model"].items() if k.startswith("p.")}, al)
+log_scale = nn.Parameter(ck["scale"].clone())
+STILL = ("text/layers/0", "text/layers/1", "text/positions", "text/token_type", "text/embedding_norm")
+for n, p in m.named_parameters():
+    p.requires_grad_("text/" in n and not any(k in n for k in STILL))
+MORE = [[ids(c) for c in five] for five in json.load(open("cache/more.json"))]
+
+
+@torch.no_grad()
+def pictures(ii):
+    m.eval()
+    z = torch.cat([act2(m.image(m.tail(getf(c, [0] * len(c))))) for c in chunks(ii, 100)])
+    m.train()
+    return z
+
+
+ZD = q8(cut(pictures(dev), 120))
+ZI = torch.zeros(len(recs), A, dtype=torch.float16)
+ZI[train] = cut(pictures(train), 120).half()
+
+
+@torch.no_grad()
+def evaluate(name):
+    m.eval()
+    zt = torch.zeros(len(DEVCAPS), A)
+    for c in chunks(DEVORDER, 250):
+        zt[c] = act1(m.text(*pad([DEVCAPS[n] for n in c])))
+    m.train()
+    r = recall(q8(cut(zt, 40)) @ ZD.t(), DEVOWN)
+    print("DEV", name, r, flush=True)
+    return r
+
+
+gs = {}
+trained = [(n, p) for n, p in m.named_parameters() if p.requires_grad]
+for n, p in trained:
+    gs.setdefault((a.tlr if "layers" in n else 1.0, a.wd if p.ndim > 1 else 0.0), []).append(p)
+gs[(10.0, 0.0)] = [log_scale]
+opt = torch.optim.AdamW(
+    [{"params": v, "s": k[0], "weight_decay": k[1]} for k, v in gs.items()], lr=a.lr, betas=(0.9, 0.98), foreach=True)
+ema = {n: p.detach().clone() for n, p in trained}
+nl = int(a.batch * a.lab)
+nm = a.batch - nl
+mp, lp, op = [], [], []
+evaluate("start")
+wt, step, t0 = 0.26, 0, time.time()
+m.train()
+while (prog := (time.time() - t0) / 60 / a.minutes) < 1:
+    lr = a.lr * min(1, (step + 1) / a.warm) * (0.5 * (1 + math.cos(math.pi * prog)) * 0.98 + 0.02)
+    for g in opt.param_groups:
+        g["lr"] = lr * g["s"]
+    bi = alike(mp, nm)
+    M_ = len(bi)
+    bi = bi + draw(lp, LAB, nl)
+    B = len(bi)
+    cj = [random.randrange(len(cap[i])) for i in bi]
+    more = [(n, j) for n in draw(op, range(len(MORE)), a.more // 2) for j in random.sample(range(len(MORE[n])), 2)]
+    N = B + len(more)
+    cs, R = sure_classes(bi, a.ncls)
+    texts = [cap[i][j] for i, j in zip(bi, cj)] + [MORE[n][j] for n, j in more]
+    texts += [ids(random.choice(TPL[:5]).format(classes[c]["name"])) for c in cs]
+    x, k = pad(texts)
+    gone = (torch.rand(x.shape) < 0.1) & k
+    gone[:, 0] = False
+    gone[N:] = False
+    x = torch.where(gone, torch.tensor(103), x)
+    with torch.no_grad():
+        p, z = tpictures(gett(bi, [0] * B))
+        got = [TC[at(i, j)] for i, j in zip(bi, cj)]
+        T = tscores(torch.cat([q[0] for q in got]).float(), torch.cat([q[1] for q in got]).float(),
+                    torch.tensor([len(q[0]) for q in got]), torch.stack([q[2] for q in got]).float(), p, z)
+        W = torch.log1p(V1T[[ROW[at(i, j)] for i, j in zip(bi, cj)]].float() @ V1I[bi].float().t())
+        T = T + 4 * W
+    order, parts, others = k.sum(1).argsort(), [], {}
+    for o in order.chunk(4):
+        n = int(k[o].sum(1).max())
+        xo, ko = x[o][:, :n], k[o][:, :n]
+        with torch.no_grad():
+            low = teacher.lower(xo, ko)
+            e = (o >= B) & (o < N)
+            if e.any():
+                others.update(zip(o[e].tolist(), tscores(*ttexts(None, ko[e], low[e]), p, z)))
+        parts.append(m.words(m.upper(low, ko), ko))
+    pt = torch.cat(parts)[order.argsort()]
+    T = torch.cat([T, torch.stack([others[n] for n in range(B, N)])])
+    TR, TC_ = T.clone(), T[:B].t().clone()
+    TR[M_:B] = 8 * W[M_:B]
+    TC_[M_:] = 8 * W[:, M_:].t()
+    zt = act1(pt)
+    S = prune(zt, 40) @ ZI[bi].float().t() * log_scale.exp()
+    S, SC = S[:N], S[N:]
+    Y = same_label(bi)
+    no = torch.cat([Y, torch.zeros(len(more), B, dtype=torch.bool)])
+    Sb = S[:B]
+    kd = (kl(TR, S, a.tau) + kl(TC_, Sb.t(), a.tau)) / 2 * a.tau
+    off = (kl(TR, S, a.tau, no) + kl(TC_, Sb.t(), a.tau, Y)) / 2 * a.tau
+    gc = -(R * F.log_softmax(SC, 1)).sum(1).mean()
+    wanted = [ttxt(i, j) for i, j in zip(bi, cj)] + [text_target(MORE[n], j) for n, j in more]
+    gt = -(dense(wanted) * F.log_softmax(pt[:N], 1)).sum(1).mean()
+    loss = kd + off + a.hard * contrast(Sb, Y) + a.gt * gt + a.gc * gc
+    loss = loss + wt * ((zt.mean(0) ** 2).sum() + 0.02 * zt.sum(1).mean())
+    opt.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_([q for g in opt.param_groups for q in g["params"]], 2.0)
+    opt.step()
+    step += 1
+    wt = min(1.0, max(1e-4, wt * math.exp(0.05 * ((zt[:N] > 0).float().sum(1).mean().item() / a.ct - 1))))
+    d = min(a.ema, (1 + step) / (10 + step))
+    with torch.no_grad():
+        torch._foreach_lerp_([ema[n] for n, q in trained], [q.detach() for n, q in trained], 1 - d)
+    if step % 10 == 0:
+        print(step, round(time.time() - t0), round(float(loss), 3), flush=True)
+with torch.no_grad():
+    for n, p in trained:
+        p.copy_(ema[n])
+torch.save(dict(model=m.state_dict(), scale=log_scale.detach(), step=step, dev=evaluate("end")), a.out + "/last.pt")
