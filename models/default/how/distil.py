@@ -6,14 +6,12 @@ ap = argparse.ArgumentParser()
 a_ = ap.add_argument
 a_("--out", default="ck/v2")
 a_("--init", default="")
-a_("--steps", type=int, default=10000)
 a_("--minutes", type=float, default=50)
 a_("--batch", type=int, default=240)
 a_("--lab", type=float, default=0.2)
 a_("--more", type=int, default=112)
 a_("--lr", type=float, default=4e-4)
 a_("--tlr", type=float, default=0.3)
-a_("--blr", type=float, default=0.15)
 a_("--ilr", type=float, default=0.6)
 a_("--keep", type=float, default=0.5)
 a_("--pi", type=int, default=120)
@@ -40,6 +38,8 @@ torch.set_num_threads(2)
 torch.manual_seed(a.seed)
 random.seed(a.seed)
 np.random.seed(a.seed)
+
+
 @torch.no_grad()
 def encode(m):
     m.eval()
@@ -64,9 +64,9 @@ else:
         zt = torch.cat([act1(first.text(*pad(c))) for c in chunks(DEVCAPS, 250)])
         V1DEV = q8(cut(zt, 40)) @ q8(cut(zi, 120)).t() / 110**2
         torch.save(TDEV, "cache/teacher_dev.pt")
-        print("teacher on dev", recall(TDEV, DEVOWN), "v1", recall(V1DEV, DEVOWN), flush=True)
+        print("teacher on dev", dev_recall(TDEV), "v1", dev_recall(V1DEV), flush=True)
         for w in (2, 4, 6):
-            print("  with v1", w, recall(TDEV + w * torch.log1p(V1DEV), DEVOWN), flush=True)
+            print("  with v1", w, dev_recall(TDEV + w * torch.log1p(V1DEV)), flush=True)
         del p_, z_, pz, zi, zt
 
 
@@ -75,9 +75,9 @@ def evaluate(m, show=0):
     zi, zt = encode(m)
     pi, pt = q8(cut(zi, a.pi)), q8(cut(zt, a.pt))
     S = pt @ pi.t()
-    r = recall(S, DEVOWN)
+    r = dev_recall(S)
     q = torch.log1p(S / 110**2)
-    b = {w: recall(TDEV + w * q, DEVOWN)[0] for w in (2, 4, 8, 12)}
+    b = {w: dev_recall(TDEV + w * q)[0] for w in (2, 4, 8, 12)}
     tok = [round((z > 0).float().sum(1).mean().item(), 1) for z in (zi, zt, pi, pt)]
     if show:
         for n in random.Random(0).sample(range(len(dev)), show):
@@ -85,7 +85,7 @@ def evaluate(m, show=0):
                 v, c = z.topk(14)
                 print("  ", nm, recs[dev[n]]["texts"][0][:60] if nm == "img" else "", "|",
                       " ".join(f"{inv[allowed[k]]}:{x:.0f}" for x, k in zip(v.tolist(), c.tolist())))
-    return dict(pruned=r, unpruned=recall(zt @ zi.t(), DEVOWN)[:3], blend=b, tokens=tok)
+    return dict(pruned=r, unpruned=dev_recall(zt @ zi.t())[:3], blend=b, tokens=tok)
 
 
 # ---- the student
@@ -144,69 +144,27 @@ for n, p in m.named_parameters():
         p.requires_grad_(False)
 
 
-def grp(n):
-    n = n.replace("/", ".").replace("p.", "", 1)
-    if n.startswith("image.backbone"):
-        return a.blr
-    if n.startswith(("text.positions", "text.token_type", "text.embedding_norm", "text.layers")):
-        return a.tlr
-    if n.startswith("image.layers"):
-        return a.ilr
-    return 1.0
+def rate(n):
+    return a.tlr if "text/layers" in n else a.ilr if "image/layers" in n else 1.0
 
 
-gs = {}
-trained = [(n, p) for n, p in m.named_parameters() if p.requires_grad]
-for n, p in trained:
-    gs.setdefault((grp(n), a.wd if p.ndim > 1 and not n.endswith("positions") else 0.0), []).append(p)
-gs[(10.0, 0.0)] = [log_scale]
-opt = torch.optim.AdamW(
-    [{"params": v, "s": k[0], "weight_decay": k[1]} for k, v in gs.items()], lr=a.lr, betas=(0.9, 0.98), foreach=True)
-ema = {n: p.detach().clone() for n, p in trained}
-
-
-def swap():
-    with torch.no_grad():
-        for n, p in trained:
-            t = p.detach().clone()
-            p.copy_(ema[n])
-            ema[n].copy_(t)
-
-
+run = Run(a, m, log_scale, rate)
 nl = int(a.batch * a.lab)
 nm = a.batch - nl
 mp, lp, op = [], [], []
-
-
 print("main", len(MAIN), "lab", len(LAB), "more", len(MORE), "captions", len(ALL),
-      "trained %.1f M" % (sum(p.numel() for n, p in trained) / 1e6), flush=True)
+      "trained %.1f M" % (sum(p.numel() for n, p in run.trained) / 1e6), flush=True)
 print("START", evaluate(m), flush=True)
 wi, wt = (0.05, 0.15)
-step, bestr, rn = 0, 0, 0
-run = collections.defaultdict(float)
-clock = collections.defaultdict(float)
+best = 0
 m.train()
-t0 = time.time()
 
 
-def tick(name):
-    global last
-    clock[name] += time.time() - last
-    last = time.time()
+def save(name, e):
+    torch.save(dict(model=m.state_dict(), scale=log_scale.detach(), step=run.step, dev=e), a.out + "/" + name)
 
 
-def save(name, e=None):
-    torch.save(dict(model=m.state_dict(), scale=log_scale.detach(), step=step, dev=e), a.out + "/" + name)
-
-
-while step < a.steps:
-    prog = max(step / a.steps, (time.time() - t0) / 60 / a.minutes)
-    if prog >= 1:
-        break
-    lr = a.lr * min(1, (step + 1) / a.warm) * (0.5 * (1 + math.cos(math.pi * prog)) * 0.98 + 0.02)
-    for g in opt.param_groups:
-        g["lr"] = lr * g["s"]
-    last = time.time()
+while run.goes_on():
     bi = alike(mp, nm)
     bi = bi + draw(lp, LAB, nl)
     B = len(bi)
@@ -215,44 +173,21 @@ while step < a.steps:
     cj = [random.randrange(len(cap[i])) for i in bi]
     more_ = [(n, j) for n in draw(op, range(len(MORE)), a.more // 2) for j in random.sample(range(len(MORE[n])), 2)]
     texts = [cap[i][j] for i, j in zip(bi, cj)] + [MORE[n][j] for n, j in more_]
-    tick("data")
     x, k = pad(texts)
-    dr = (torch.rand(x.shape) < 0.1) & k
-    dr[:, 0] = False
-    x = torch.where(dr, torch.tensor(103), x)
+    x = holes(x, k, len(texts))
     with torch.no_grad():
         p, z = tpictures(f)
-        got = [TC[at(i, j)] for i, j in zip(bi, cj)]
-        T = tscores(torch.cat([q[0] for q in got]).float(), torch.cat([q[1] for q in got]).float(),
-                    torch.tensor([len(q[0]) for q in got]), torch.stack([q[2] for q in got]).float(), p, z)
-        vi = V1I[bi].float()
-        vt = V1T[[ROW[at(i, j)] for i, j in zip(bi, cj)]].float()
-        T = T + a.tsparse * torch.log1p(vt @ vi.t())  # [texts, photos]
-    tick("teach")
+        T, W = taught([ROW[at(i, j)] for i, j in zip(bi, cj)], bi, p, z)
+        T = T + a.tsparse * W  # [texts, photos]
     keep = torch.rand(B, 64).argsort(1)[:, : int(64 * a.keep)]
     pi = m.image(f, keep)
-    tick("image")
-    od = k.sum(1).argsort()
-    parts, more_t = [], {}
-    for o in od.chunk(4):
-        n = int(k[o].sum(1).max())
-        xo, ko = x[o][:, :n], k[o][:, :n]
-        with torch.no_grad():
-            low = teacher.lower(xo, ko)
-            e = o >= B
-            if e.any():
-                S_ = tscores(*ttexts(None, ko[e], low[e]), p, z)
-                more_t.update(zip(o[e].tolist(), S_))
-        parts.append(m.words(m.upper(low, ko), ko))
-    pt = torch.cat(parts)[od.argsort()]
-    if more_:
-        T = torch.cat([T, torch.stack([more_t[n] for n in range(B, len(texts))])])
-    tick("text")
+    pt, others = texts_of(m, x, k, range(B, len(texts)), p, z)
+    T = torch.cat([T, others])
     zi, zt = act2(pi), act1(pt)
     S = prune(zt, a.pt) @ prune(zi, a.pi).t()
     Y = same_label(bi)
     no = torch.cat([Y, torch.zeros(len(more_), B, dtype=torch.bool)])
-    if step == 0 and not a.init:
+    if run.step == 0 and not a.init:
         with torch.no_grad():
             s_ = min((q / 20 for q in range(4, 60)), key=lambda q: float(kl(T, S * q, 1.0)))
             log_scale.fill_(math.log(s_))
@@ -265,43 +200,19 @@ while step < a.steps:
     g1 = -(dense([timg[i] for i in bi]) * F.log_softmax(pi, 1)).sum(1).mean()
     g2 = -(dense([ttxt(i, j) for i, j in zip(bi, cj)] + [text_target(MORE[n], j) for n, j in more_]) * F.log_softmax(pt, 1)).sum(1).mean()
     fi, ft = (zi.mean(0) ** 2).sum(), (zt.mean(0) ** 2).sum()
-    ni, nt = (zi > 0).float().sum(1).mean().item(), (zt > 0).float().sum(1).mean().item()
     loss = (a.kd * kd + a.off * of + a.hard * itc + a.gi * g1 + a.gt * g2
             + wi * (fi + 0.02 * zi.sum(1).mean()) + wt * (ft + 0.02 * zt.sum(1).mean()))
-    if not torch.isfinite(loss):
-        print("NaN", step)
-        break
-    opt.zero_grad(set_to_none=True)
-    tick("loss")
-    loss.backward()
-    nn.utils.clip_grad_norm_([q for g in opt.param_groups for q in g["params"]], 2.0)
-    opt.step()
-    tick("back")
-    step += 1
-    wi = min(1.0, max(1e-4, wi * math.exp(0.05 * (ni / a.ci - 1))))
-    wt = min(1.0, max(1e-4, wt * math.exp(0.05 * (nt / a.ct - 1))))
-    d = min(a.ema, (1 + step) / (10 + step))
-    with torch.no_grad():
-        torch._foreach_lerp_([ema[n] for n, q in trained], [q.detach() for n, q in trained], 1 - d)
-        acc = (Sb.argmax(1) == torch.arange(B)).float().mean()
-    for kk, v in dict(loss=loss, kd=kd, off=of, itc=itc, gi=g1, gt=g2, fi=fi, ft=ft, ni=ni, nt=nt, wi=wi, wt=wt, sc=log_scale.exp(), acc=acc).items():
-        run[kk] += float(v.detach() if torch.is_tensor(v) else v)
-    rn += 1
-    if step % 10 == 0 or step == 2:
-        print(f"step {step} {time.time()-t0:.0f}s lr {lr:.5f} " + " ".join(f"{kk} {v/rn:.3g}" for kk, v in run.items()),
-              "|", " ".join(f"{kk} {v/rn:.2f}" for kk, v in clock.items()), flush=True)
-        run.clear()
-        clock.clear()
-        rn = 0
-    if step % a.eval == 0:
-        swap()
-        e = evaluate(m, show=2 if step % 200 == 0 else 0)
+    run.learn(loss)
+    wi, wt = steered(wi, zi, a.ci), steered(wt, zt, a.ct)
+    if run.step % a.eval == 0:
+        run.swap()
+        e = evaluate(m, show=2 if run.step % 200 == 0 else 0)
         print("DEV", e, flush=True)
-        if sum(e["pruned"][:3]) > bestr:
-            bestr = sum(e["pruned"][:3])
+        if sum(e["pruned"][:3]) > best:
+            best = sum(e["pruned"][:3])
             save("best.pt", e)
-        swap()
-swap()
+        run.swap()
+run.swap()
 e = evaluate(m, show=4)
 print("END", e, flush=True)
 save("last.pt", e)

@@ -73,7 +73,7 @@ def evaluate(name):
     m.eval()
     zi = torch.cat([act2(m.image(m.tail(getf(c, [0] * len(c))))) for c in chunks(dev, 100)])
     m.train()
-    r = recall(QTD @ q8(cut(zi, 120)).t(), DEVOWN)
+    r = dev_recall(QTD @ q8(cut(zi, 120)).t())
     print("DEV", name, r, flush=True)
     return r
 
@@ -86,34 +86,14 @@ def rate(n):
     return a.blr if "image/backbone" in n else a.ilr if "image/layers" in n else 1.0
 
 
-trained = [(n, p) for n, p in m.named_parameters() if p.requires_grad]
-gs = {}
-for n, p in trained:
-    gs.setdefault((rate(n), a.wd if p.ndim > 1 and not n.endswith("positions") else 0.0), []).append(p)
-gs[(10.0, 0.0)] = [log_scale]
-opt = torch.optim.AdamW(
-    [{"params": v, "s": k[0], "weight_decay": k[1]} for k, v in gs.items()], lr=a.lr, betas=(0.9, 0.98), foreach=True)
-ema = {n: p.detach().clone() for n, p in trained}
-
-
-def swap():
-    with torch.no_grad():
-        for n, p in trained:
-            t = p.detach().clone()
-            p.copy_(ema[n])
-            ema[n].copy_(t)
-
-
+run = Run(a, m, log_scale, rate)
 nl = int(a.batch * a.lab)
 nm = a.batch - nl
 mp, lp, op = [], [], []
 torch.save(dict(model=m.state_dict(), scale=log_scale.detach(), step=0, dev=evaluate("start")), a.out + "/start.pt")
-wi, step, t0 = 0.08, 0, time.time()
+wi = 0.08
 m.train()
-while (prog := (time.time() - t0) / 60 / a.minutes) < 1:
-    lr = a.lr * min(1, (step + 1) / a.warm) * (0.5 * (1 + math.cos(math.pi * prog)) * 0.98 + 0.02)
-    for g in opt.param_groups:
-        g["lr"] = lr * g["s"]
+while run.goes_on():
     bi = alike(mp, nm)
     M_ = len(bi)
     bi = bi + draw(lp, LAB, nl)
@@ -127,10 +107,7 @@ while (prog := (time.time() - t0) / 60 / a.minutes) < 1:
     rows += [r for r in draw(op, CAPROWS, a.more) if ALL[r][0] not in here]
     with torch.no_grad():
         p, z = tpictures(x)
-        got = [TC[ALL[r]] for r in rows]
-        T = tscores(torch.cat([q[0] for q in got]).float(), torch.cat([q[1] for q in got]).float(),
-                    torch.tensor([len(q[0]) for q in got]), torch.stack([q[2] for q in got]).float(), p, z)
-        W = torch.log1p(V1T[rows].float() @ V1I[bi].float().t())
+        T, W = taught(rows, bi, p, z)
         T = T + 4 * W
         # of labelled texts and photos only what v1 thinks: the re-ranker has forgotten classes
         TR, TC_ = T.clone(), T[:B].t().clone()
@@ -156,21 +133,11 @@ while (prog := (time.time() - t0) / 60 / a.minutes) < 1:
     # over captioned and labelled photos each, so that a word on most of either is dear
     fi = ((zi[:M_].mean(0) ** 2).sum() + (zi[M_:].mean(0) ** 2).sum()) / 2
     loss = kd + off + a.hard * itc + a.gi * gi + a.gc * gc + wi * (fi + 0.02 * zi.sum(1).mean())
-    opt.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_([q for g in opt.param_groups for q in g["params"]], 2.0)
-    opt.step()
-    step += 1
-    wi = min(1.0, max(1e-4, wi * math.exp(0.05 * ((zi > 0).float().sum(1).mean().item() / a.ci - 1))))
-    d = min(a.ema, (1 + step) / (10 + step))
-    with torch.no_grad():
-        torch._foreach_lerp_([ema[n] for n, q in trained], [q.detach() for n, q in trained], 1 - d)
-    if step % 10 == 0:
-        print(step, round(time.time() - t0), {k: round(float(v), 3) for k, v in dict(
-            loss=loss, kd=kd, off=off, itc=itc, gc=gc, gi=gi, fi=fi, wi=wi).items()}, flush=True)
-    if step % a.eval == 0:
-        swap()
-        evaluate(step)
-        swap()
-swap()
-torch.save(dict(model=m.state_dict(), scale=log_scale.detach(), step=step, dev=evaluate("end")), a.out + "/last.pt")
+    run.learn(loss)
+    wi = steered(wi, zi, a.ci)
+    if run.step % a.eval == 0:
+        run.swap()
+        evaluate(run.step)
+        run.swap()
+run.swap()
+torch.save(dict(model=m.state_dict(), scale=log_scale.detach(), step=run.step, dev=evaluate("end")), a.out + "/last.pt")

@@ -30,7 +30,7 @@ class MaxHead(torch.autograd.Function):
         c = g.abs().topk(K, 1, sorted=False)[1]
         gv = g.gather(1, c)
         gh = torch.zeros(B, L, H)
-        gW = torch.zeros(Wb.shape)
+        gW = torch.zeros(Wb.shape) if ctx.needs_input_grad[1] else None
         for i in range(0, B, 64):
             ci = c[i : i + 64]
             Ws = Wb[ci]
@@ -39,8 +39,9 @@ class MaxHead(torch.autograd.Function):
             Mx = torch.zeros(ci.shape[0], L, K, dtype=bf)
             Mx.scatter_(1, j[:, None, :], gv[i : i + 64][:, None, :].to(bf))
             gh[i : i + 64] = torch.bmm(Mx, Ws).float()
-            win = hs.gather(1, j[:, :, None].expand(-1, -1, H)).float() * gv[i : i + 64][:, :, None]
-            gW.index_add_(0, ci.reshape(-1), win.reshape(-1, H))
+            if gW is not None:
+                win = hs.gather(1, j[:, :, None].expand(-1, -1, H)).float() * gv[i : i + 64][:, :, None]
+                gW.index_add_(0, ci.reshape(-1), win.reshape(-1, H))
         gb = torch.zeros(Wb.shape[0])
         gb.index_add_(0, c.reshape(-1), gv.reshape(-1))
         return gh.transpose(0, 1), gW, gb, None
@@ -125,7 +126,8 @@ class Model(nn.Module):
         return s.p[k.replace(".", "/")]
 
     def tail(s, x):
-        # x [C,P,B] bf16
+        # x [C,P,B]
+        x = x.to(bf)
         for i, b in enumerate(BLOCKS[SPLIT:]):
             n = f"image.backbone.blocks.{i+SPLIT}."
             C, P, B = x.shape

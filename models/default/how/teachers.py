@@ -18,24 +18,13 @@ def q8(z):
     return (z * 110).round().clamp(max=255)
 
 
-def recall(S, own):
-    own = torch.tensor(own)
-    g = S.gather(1, own[:, None])
-    ix = torch.arange(S.shape[1])[None]
-    r = ((S > g) | ((S == g) & (ix < own[:, None]))).sum(1)
-    t2i = [(r < k).float().mean().item() * 100 for k in (1, 5, 10)]
-    rk = torch.argsort(-S.t(), dim=1, stable=True)
-    pos = torch.empty_like(rk)
-    pos.scatter_(1, rk, torch.arange(rk.shape[1]).expand_as(rk).contiguous())
-    best = torch.full((S.shape[1],), 10**9)
-    for c, o in enumerate(own.tolist()):
-        best[o] = min(best[o], pos[o, c])
-    return [round(x, 1) for x in t2i + [(best < k).float().mean().item() * 100 for k in (1, 5, 10)]]
-
-
 DEVCAPS = [c for i in dev for c in cap[i]]
 DEVOWN = [n for n, i in enumerate(dev) for c in cap[i]]
 DEVORDER = sorted(range(len(DEVCAPS)), key=lambda n: len(DEVCAPS[n]))
+
+
+def dev_recall(S):
+    return [round(x, 1) for x in recall(S, DEVOWN)]
 
 
 MAIN = [i for i in train if "group" not in recs[i]]
@@ -153,3 +142,83 @@ def contrast(S, Y):
     """ITC both ways over texts and photos, [texts, photos]"""
     Yn = Y.float() / Y.sum(1, keepdim=True)
     return -((Yn * F.log_softmax(S, 1)).sum(1).mean() + (Yn * F.log_softmax(S.t(), 1)).sum(1).mean()) / 2
+
+
+def taught(rows, bi, p, z):
+    """captions of ALL against photos, [captions, photos]: the re-ranker's scores, and ln(1 + v1's)"""
+    got = [TC[ALL[r]] for r in rows]
+    T = tscores(torch.cat([q[0] for q in got]).float(), torch.cat([q[1] for q in got]).float(),
+                torch.tensor([len(q[0]) for q in got]), torch.stack([q[2] for q in got]).float(), p, z)
+    return T, torch.log1p(V1T[rows].float() @ V1I[bi].float().t())
+
+
+def texts_of(m, x, k, unknown, p, z):
+    """logits of texts, the short ones together, and what the re-ranker thinks of the unknown of them"""
+    order, parts, scores = k.sum(1).argsort(), [], {}
+    for o in order.chunk(4):
+        n = int(k[o].sum(1).max())
+        xo, ko = x[o][:, :n], k[o][:, :n]
+        with torch.no_grad():
+            low = teacher.lower(xo, ko)
+            e = torch.tensor([i in unknown for i in o.tolist()])
+            if e.any():
+                scores.update(zip(o[e].tolist(), tscores(*ttexts(None, ko[e], low[e]), p, z)))
+        parts.append(m.words(m.upper(low, ko), ko))
+    return torch.cat(parts)[order.argsort()], torch.stack([scores[i] for i in unknown])
+
+
+def holes(x, k, rows):
+    """a tenth of the tokens of the first rows masked, [CLS] kept"""
+    gone = (torch.rand(x.shape) < 0.1) & k
+    gone[:, 0] = False
+    gone[rows:] = False
+    return torch.where(gone, torch.tensor(103), x)
+
+
+class Run:
+    """AdamW over what is trained, each by its own rate, a cosine over the time, and a running mean of the weights"""
+
+    def __init__(s, a, m, log_scale, rate):
+        s.a, s.step, s.start = a, 0, time.time()
+        s.trained = [(n, p) for n, p in m.named_parameters() if p.requires_grad]
+        groups = {(10.0, 0.0): [log_scale]}
+        for n, p in s.trained:
+            decay = a.wd if p.ndim > 1 and not n.endswith("positions") else 0.0
+            groups.setdefault((rate(n), decay), []).append(p)
+        s.opt = torch.optim.AdamW(
+            [{"params": v, "s": k[0], "weight_decay": k[1]} for k, v in groups.items()],
+            lr=a.lr, betas=(0.9, 0.98), foreach=True)
+        s.mean = [p.detach().clone() for n, p in s.trained]
+
+    def goes_on(s):
+        """whether there is time left; sets the learning rates if so"""
+        done = (time.time() - s.start) / 60 / s.a.minutes
+        lr = s.a.lr * min(1, (s.step + 1) / s.a.warm) * (0.5 * (1 + math.cos(math.pi * done)) * 0.98 + 0.02)
+        for g in s.opt.param_groups:
+            g["lr"] = lr * g["s"]
+        return done < 1
+
+    def learn(s, loss):
+        assert torch.isfinite(loss), s.step
+        s.opt.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_([q for g in s.opt.param_groups for q in g["params"]], 2.0)
+        s.opt.step()
+        s.step += 1
+        d = min(s.a.ema, (1 + s.step) / (10 + s.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(s.mean, [p.detach() for n, p in s.trained], 1 - d)
+        if s.step % 10 == 0:
+            print(s.step, round(time.time() - s.start), round(float(loss), 3), flush=True)
+
+    @torch.no_grad()
+    def swap(s):
+        for (n, p), mean in zip(s.trained, s.mean):
+            t = p.detach().clone()
+            p.copy_(mean)
+            mean.copy_(t)
+
+
+def steered(w, z, wanted):
+    """the weight of a FLOPs loss, moved towards the wanted number of words"""
+    return min(1.0, max(1e-4, w * math.exp(0.05 * ((z > 0).float().sum(1).mean().item() / wanted - 1))))

@@ -58,29 +58,19 @@ def evaluate(name):
     for c in chunks(DEVORDER, 250):
         zt[c] = act1(m.text(*pad([DEVCAPS[n] for n in c])))
     m.train()
-    r = recall(q8(cut(zt, 40)) @ ZD.t(), DEVOWN)
+    r = dev_recall(q8(cut(zt, 40)) @ ZD.t())
     print("DEV", name, r, flush=True)
     return r
 
 
-gs = {}
-trained = [(n, p) for n, p in m.named_parameters() if p.requires_grad]
-for n, p in trained:
-    gs.setdefault((a.tlr if "layers" in n else 1.0, a.wd if p.ndim > 1 else 0.0), []).append(p)
-gs[(10.0, 0.0)] = [log_scale]
-opt = torch.optim.AdamW(
-    [{"params": v, "s": k[0], "weight_decay": k[1]} for k, v in gs.items()], lr=a.lr, betas=(0.9, 0.98), foreach=True)
-ema = {n: p.detach().clone() for n, p in trained}
+run = Run(a, m, log_scale, lambda n: a.tlr if "layers" in n else 1.0)
 nl = int(a.batch * a.lab)
 nm = a.batch - nl
 mp, lp, op = [], [], []
 evaluate("start")
-wt, step, t0 = 0.26, 0, time.time()
+wt = 0.26
 m.train()
-while (prog := (time.time() - t0) / 60 / a.minutes) < 1:
-    lr = a.lr * min(1, (step + 1) / a.warm) * (0.5 * (1 + math.cos(math.pi * prog)) * 0.98 + 0.02)
-    for g in opt.param_groups:
-        g["lr"] = lr * g["s"]
+while run.goes_on():
     bi = alike(mp, nm)
     M_ = len(bi)
     bi = bi + draw(lp, LAB, nl)
@@ -92,29 +82,13 @@ while (prog := (time.time() - t0) / 60 / a.minutes) < 1:
     texts = [cap[i][j] for i, j in zip(bi, cj)] + [MORE[n][j] for n, j in more]
     texts += [ids(random.choice(TPL[:5]).format(classes[c]["name"])) for c in cs]
     x, k = pad(texts)
-    gone = (torch.rand(x.shape) < 0.1) & k
-    gone[:, 0] = False
-    gone[N:] = False
-    x = torch.where(gone, torch.tensor(103), x)
+    x = holes(x, k, N)
     with torch.no_grad():
         p, z = tpictures(gett(bi, [0] * B))
-        got = [TC[at(i, j)] for i, j in zip(bi, cj)]
-        T = tscores(torch.cat([q[0] for q in got]).float(), torch.cat([q[1] for q in got]).float(),
-                    torch.tensor([len(q[0]) for q in got]), torch.stack([q[2] for q in got]).float(), p, z)
-        W = torch.log1p(V1T[[ROW[at(i, j)] for i, j in zip(bi, cj)]].float() @ V1I[bi].float().t())
+        T, W = taught([ROW[at(i, j)] for i, j in zip(bi, cj)], bi, p, z)
         T = T + 4 * W
-    order, parts, others = k.sum(1).argsort(), [], {}
-    for o in order.chunk(4):
-        n = int(k[o].sum(1).max())
-        xo, ko = x[o][:, :n], k[o][:, :n]
-        with torch.no_grad():
-            low = teacher.lower(xo, ko)
-            e = (o >= B) & (o < N)
-            if e.any():
-                others.update(zip(o[e].tolist(), tscores(*ttexts(None, ko[e], low[e]), p, z)))
-        parts.append(m.words(m.upper(low, ko), ko))
-    pt = torch.cat(parts)[order.argsort()]
-    T = torch.cat([T, torch.stack([others[n] for n in range(B, N)])])
+    pt, others = texts_of(m, x, k, range(B, N), p, z)
+    T = torch.cat([T, others])
     TR, TC_ = T.clone(), T[:B].t().clone()
     TR[M_:B] = 8 * W[M_:B]
     TC_[M_:] = 8 * W[:, M_:].t()
@@ -131,18 +105,7 @@ while (prog := (time.time() - t0) / 60 / a.minutes) < 1:
     gt = -(dense(wanted) * F.log_softmax(pt[:N], 1)).sum(1).mean()
     loss = kd + off + a.hard * contrast(Sb, Y) + a.gt * gt + a.gc * gc
     loss = loss + wt * ((zt.mean(0) ** 2).sum() + 0.02 * zt.sum(1).mean())
-    opt.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_([q for g in opt.param_groups for q in g["params"]], 2.0)
-    opt.step()
-    step += 1
-    wt = min(1.0, max(1e-4, wt * math.exp(0.05 * ((zt[:N] > 0).float().sum(1).mean().item() / a.ct - 1))))
-    d = min(a.ema, (1 + step) / (10 + step))
-    with torch.no_grad():
-        torch._foreach_lerp_([ema[n] for n, q in trained], [q.detach() for n, q in trained], 1 - d)
-    if step % 10 == 0:
-        print(step, round(time.time() - t0), round(float(loss), 3), flush=True)
-with torch.no_grad():
-    for n, p in trained:
-        p.copy_(ema[n])
-torch.save(dict(model=m.state_dict(), scale=log_scale.detach(), step=step, dev=evaluate("end")), a.out + "/last.pt")
+    run.learn(loss)
+    wt = steered(wt, zt[:N], a.ct)
+run.swap()
+torch.save(dict(model=m.state_dict(), scale=log_scale.detach(), step=run.step, dev=evaluate("end")), a.out + "/last.pt")

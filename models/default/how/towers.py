@@ -12,41 +12,6 @@ al = torch.tensor(allowed)
 TOPG = 400  # gradients of a picture or text that go back through the maximum
 EMB = v1["token_embeddings"]
 OUT = EMB[al].contiguous()
-OUTT = OUT.t().contiguous()
-
-
-class Head(torch.autograd.Function):
-    """The maximum of the logits over positions; only the K largest gradients of an example go back."""
-
-    @staticmethod
-    def forward(ctx, h, b, topg):
-        h = h.detach().contiguous()  # [L,B,H]
-        acc = None
-        for l in range(h.shape[0]):
-            x = h[l] @ OUTT
-            acc = x if acc is None else torch.maximum(acc, x, out=acc)
-        ctx.save_for_backward(h)
-        ctx.topg = topg
-        return acc + b.detach()
-
-    @staticmethod
-    def backward(ctx, g):
-        (hm,) = ctx.saved_tensors
-        L, B, H = hm.shape
-        K = min(ctx.topg, g.shape[1])
-        hb = hm.transpose(0, 1)
-        c = g.abs().topk(K, 1, sorted=False)[1]
-        gv = g.gather(1, c)
-        gh = torch.zeros(B, L, H)
-        for i in range(0, B, 64):
-            ci = c[i : i + 64]
-            Ws = OUT[ci]
-            j = torch.bmm(hb[i : i + 64], Ws.transpose(1, 2)).argmax(1)
-            gh[i : i + 64] = torch.zeros(len(ci), L, H).scatter_add_(
-                1, j[:, :, None].expand(-1, -1, H), Ws * gv[i : i + 64][:, :, None]
-            )
-        gb = torch.zeros(g.shape[1]).index_add_(0, c.reshape(-1), gv.reshape(-1))
-        return gh.transpose(0, 1), gb, None
 
 
 class Towers(Model):
@@ -80,7 +45,7 @@ class Towers(Model):
     def words(s, x, mask):
         h = s.ln(F.gelu(s.lin(x, "text.transform.dense")), "text.transform.norm")
         h = torch.where(mask[:, :, None], h, h[:, :1])
-        return Head.apply(h.transpose(0, 1), s.w("text.bias"), TOPG)
+        return MaxHead.apply(h.transpose(0, 1), OUT, s.w("text.bias"), TOPG)
 
     def image(s, f, keep=None):
         """f: what the backbone gives, [1280, P, B]"""
@@ -93,7 +58,7 @@ class Towers(Model):
         for i in range(2):
             x = s.layer(x, f"image.layers.{i}.", None)
         h = s.ln(F.gelu(s.lin(x, "image.transform.dense")), "image.transform.norm")
-        return Head.apply(h.transpose(0, 1), s.w("image.bias"), TOPG)
+        return MaxHead.apply(h.transpose(0, 1), OUT, s.w("image.bias"), TOPG)
 
 
 def tailkeys(t):

@@ -180,29 +180,13 @@ def encode(ii, full=False):
     return zi, zt
 
 
-def recall(zi, zt, own):
-    S = zt @ zi.t()
-    own = torch.tensor(own)
-    g = S.gather(1, own[:, None])
-    ix = torch.arange(S.shape[1])[None]
-    r = ((S > g) | ((S == g) & (ix < own[:, None]))).sum(1)
-    t2i = [(r < k).float().mean().item() * 100 for k in (1, 5, 10)]
-    rk = torch.argsort(-S.t(), dim=1, stable=True)
-    pos = torch.empty_like(rk)
-    pos.scatter_(1, rk, torch.arange(rk.shape[1]).expand_as(rk).contiguous())
-    best = torch.full((zi.shape[0],), 10**9)
-    for c, o in enumerate(own.tolist()):
-        best[o] = min(best[o], pos[o, c])
-    return t2i + [(best < k).float().mean().item() * 100 for k in (1, 5, 10)]
-
-
 @torch.no_grad()
 def evaluate(ii, show=0):
     zi, zt = encode(ii)
     own = [n for n, i in enumerate(ii) for c in cap[i]]
-    full = recall(zi, zt, own)
+    full = recall(zt @ zi.t(), own)
     pi, pt = q8(prune(zi, a.pi)), q8(prune(zt, a.pt))
-    pr = recall(pi, pt, own)
+    pr = recall(pt @ pi.t(), own)
     if show:
         for n in random.Random(0).sample(range(len(ii)), show):
             for nm, z in (("img", pi[n]), ("txt", pt[5 * n])):
