@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
+use super::prune::Pruning;
 use super::saturation::Saturation;
 
 /// The format that this program reads.
@@ -32,6 +33,10 @@ pub struct ModelConfig {
     pub image: ImageConfig,
     /// How many tokens are kept on either side.
     pub keep: Keep,
+    /// How far pictures and texts are evened out that have much weight altogether: their weights are
+    /// divided by their Euclidean length to this power, 0 (not at all) to 1 (scores are cosines).
+    #[serde(default)]
+    pub length_norm: f32,
     /// What a match amounts to with this model.
     #[serde(default)]
     pub calibration: Calibration,
@@ -124,6 +129,18 @@ impl BackboneConfig {
 }
 
 impl ModelConfig {
+    /// How the image tower's logits become weights.
+    pub(crate) fn of_pictures(&self) -> Pruning {
+        let saturation = self.image.saturation;
+        Pruning { keep: self.keep.image, saturation, length_norm: self.length_norm }
+    }
+
+    /// How the text tower's logits become weights.
+    pub(crate) fn of_texts(&self) -> Pruning {
+        let saturation = Saturation::Once;
+        Pruning { keep: self.keep.text, saturation, length_norm: self.length_norm }
+    }
+
     /// Reads a `config.json` and checks what the towers rely on.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
         let config: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
@@ -148,6 +165,9 @@ impl ModelConfig {
         }
         if !(config.impact_scale.is_finite() && config.impact_scale > 0.0) {
             return wrong(format!("impact_scale {}", config.impact_scale));
+        }
+        if !(0.0..=1.0).contains(&config.length_norm) {
+            return wrong(format!("length_norm {}, not from 0 to 1", config.length_norm));
         }
         match config.calibration.problem() {
             Some(problem) => wrong(problem),

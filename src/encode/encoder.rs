@@ -12,7 +12,6 @@ use super::config::ModelConfig;
 use super::head::{Pooled, Words};
 use super::image::ImageTower;
 use super::prune::{TokenWeights, quantise, strongest};
-use super::saturation::Saturation;
 use super::text::TextTower;
 use super::vocabulary::Vocabulary;
 use super::weights::Weights;
@@ -197,7 +196,7 @@ impl Encoder {
     }
 
     fn picture_vector(&self, pooled: &Pooled) -> Result<SparseVector, EncodeError> {
-        let kept = strongest(&pooled.logits, self.config.keep.image, self.config.image.saturation);
+        let kept = strongest(&pooled.logits, self.config.of_pictures());
         let entries = kept.into_iter().filter_map(|kept| {
             let impact = quantise(kept.weight, self.config.impact_scale);
             // A patch is a whole number below 16 · 16: the grid was checked when the model opened.
@@ -209,7 +208,8 @@ impl Encoder {
     }
 
     /// How strongly each patch of a picture, row by row of the grid, shows each of some tokens: their
-    /// weights before the maximum over patches is taken. Tokens that no picture can have are left out.
+    /// weights before the maximum over patches is taken and the picture's length evened out. Tokens that no
+    /// picture can have are left out.
     ///
     /// # Errors
     /// [`EncodeError`] when the image tower cannot be set up or computed.
@@ -235,7 +235,7 @@ impl Encoder {
     /// [`EncodeError`] when the text tower cannot be set up or computed.
     pub fn encode_text(&self, text: &str) -> Result<TokenWeights, EncodeError> {
         let pooled = self.text_tower()?.forward(&self.text_ids(text))?;
-        let kept = strongest(&pooled.logits, self.config.keep.text, Saturation::Once);
+        let kept = strongest(&pooled.logits, self.config.of_texts());
         let token = |at: usize| TokenId(self.words.outputs[at]);
         Ok(kept.into_iter().map(|kept| (token(kept.at), kept.weight)).collect())
     }

@@ -40,7 +40,7 @@ pub(crate) use efficientnet::Backbone;
 pub use encoder::{EncodeError, Encoder, ModelError};
 pub(crate) use encoder::{read_files, set_up};
 pub(crate) use head::Words;
-pub(crate) use prune::strongest;
+pub(crate) use prune::{PIVOT, Pruning, strongest};
 pub use prune::{TokenWeights, quantise};
 pub use saturation::Saturation;
 pub(crate) use text::TextLayers;

@@ -23,9 +23,21 @@ pub(crate) struct Kept {
     pub(crate) weight: f32,
 }
 
-/// The `keep` strongest tokens of pooled logits, in the order of the output tokens. Of equally
-/// strong ones the first is kept, so that the choice never depends on a sort.
-pub(crate) fn strongest(logits: &[f32], keep: usize, saturation: Saturation) -> Vec<Kept> {
+/// How the pooled logits of a tower become weights.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pruning {
+    /// Tokens kept at the most.
+    pub(crate) keep: usize,
+    pub(crate) saturation: Saturation,
+    /// 0 or more; see [`even`].
+    pub(crate) length_norm: f32,
+}
+
+/// The weights of pooled logits, in the order of the output tokens: saturated, the strongest kept, and
+/// evened out by length. Of equally strong ones the first is kept, so that the choice never depends on
+/// a sort.
+pub(crate) fn strongest(logits: &[f32], pruning: Pruning) -> Vec<Kept> {
+    let Pruning { keep, saturation, length_norm } = pruning;
     let positive = logits.iter().enumerate().filter(|&(_, &logit)| logit > 0.0);
     let mut kept: Vec<Kept> =
         positive.map(|(at, &logit)| Kept { at, weight: saturation.weight(logit) }).collect();
@@ -35,5 +47,24 @@ pub(crate) fn strongest(logits: &[f32], keep: usize, saturation: Saturation) -> 
         kept.truncate(keep);
         kept.sort_unstable_by_key(|kept| kept.at);
     }
+    if length_norm > 0.0 {
+        even(&mut kept, length_norm);
+    }
     kept
+}
+
+/// The length that [`even`] leaves as it is, about that of a picture of the default model. Another one would
+/// multiply all weights alike.
+pub(crate) const PIVOT: f32 = 4.0;
+
+/// Multiplies all weights by `(PIVOT / length)^exponent`, their length being the root of the sum of their
+/// squares. Otherwise a picture or text of much weight altogether would be found by too many others
+/// (pivoted length normalisation; Singhal, Buckley and Mitra, SIGIR 1996, section 3). At 0 nothing
+/// changes; at 1 scores are cosines.
+fn even(kept: &mut [Kept], exponent: f32) {
+    let length = kept.iter().map(|kept| kept.weight * kept.weight).sum::<f32>().sqrt();
+    if length > 0.0 {
+        let factor = (PIVOT / length).powf(exponent);
+        kept.iter_mut().for_each(|kept| kept.weight *= factor);
+    }
 }

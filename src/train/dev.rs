@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encode::{Saturation, quantise, strongest};
+use crate::encode::{Pruning, quantise, strongest};
 use crate::eval::success;
 
 /// A pruned vector: places among the output tokens, rising, with their impacts.
@@ -55,9 +55,9 @@ pub struct DevReport {
     pub frequent: Vec<(String, f64)>,
 }
 
-/// The `keep` strongest of pooled logits as impacts.
-pub(crate) fn prune(logits: &[f32], keep: usize, saturation: Saturation, scale: f32) -> Vector {
-    let kept = strongest(logits, keep, saturation).into_iter();
+/// Pooled logits as impacts.
+pub(crate) fn prune(logits: &[f32], pruning: Pruning, scale: f32) -> Vector {
+    let kept = strongest(logits, pruning).into_iter();
     let impacts = kept.map(|kept| (kept.at, quantise(kept.weight, scale)));
     impacts.filter(|(_, impact)| *impact > 0).collect()
 }
@@ -141,6 +141,18 @@ fn ratio(part: usize, whole: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encode::Saturation;
+
+    #[test]
+    fn vectors_are_evened_out_by_their_length() {
+        let even = |length_norm| {
+            let pruning = Pruning { keep: 2, saturation: Saturation::Once, length_norm };
+            prune(&[1.0, -2.0, 3.0, 0.001], pruning, 64.0)
+        };
+        // Their length is √(ln² 2 + ln² 4) = 1.5499: by 4 / 1.5499 = 2.5808 at 1, its root at a half.
+        assert_eq!(even(1.0), [(0, 114), (2, 229)]);
+        assert_eq!(even(0.5), [(0, 71), (2, 143)]);
+    }
 
     #[test]
     fn a_small_collection_is_measured_as_by_hand() {
@@ -159,9 +171,11 @@ mod tests {
 
     #[test]
     fn the_strongest_weights_become_impacts() {
-        assert_eq!(prune(&[1.0, -2.0, 3.0, 0.001], 2, Saturation::Once, 64.0), [(0, 44), (2, 89)]);
-        assert_eq!(prune(&[0.001], 2, Saturation::Once, 64.0), []);
+        let once = Pruning { keep: 2, saturation: Saturation::Once, length_norm: 0.0 };
+        assert_eq!(prune(&[1.0, -2.0, 3.0, 0.001], once, 64.0), [(0, 44), (2, 89)]);
+        assert_eq!(prune(&[0.001], once, 64.0), []);
         // ln(1 + ln 4) · 64.
-        assert_eq!(prune(&[3.0], 2, Saturation::Twice, 64.0), [(0, 56)]);
+        let twice = Pruning { saturation: Saturation::Twice, ..once };
+        assert_eq!(prune(&[3.0], twice, 64.0), [(0, 56)]);
     }
 }

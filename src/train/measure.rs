@@ -8,7 +8,6 @@ use super::error::TrainError;
 use super::export::{QueryTable, TABLE_CAPTIONS};
 use super::photos::{Caption, Photos};
 use super::plan::Plan;
-use crate::encode::Saturation;
 use sightword_index::TokenId;
 
 /// Photos or captions at once.
@@ -20,14 +19,12 @@ pub(crate) fn evaluate(
     plan: &Plan,
     dev: &mut Photos,
 ) -> Result<DevReport, TrainError> {
-    let (keep, scale) = (plan.model.keep, plan.model.impact_scale);
-    let saturation = plan.model.image.saturation;
+    let (model, scale) = (&plan.model, plan.model.impact_scale);
     let mut photos: Vec<Vector> = Vec::with_capacity(dev.list.len());
     for batch in dev.list.chunks(BATCH) {
         let entries: Vec<(u64, usize)> = batch.iter().map(|photo| (photo.entry, 0)).collect();
         let pooled = towers.image(&dev.features.read(&entries, &plan.device)?, None, None)?;
-        photos
-            .extend(pooled.to_vec2()?.iter().map(|row| prune(row, keep.image, saturation, scale)));
+        photos.extend(pooled.to_vec2()?.iter().map(|row| prune(row, model.of_pictures(), scale)));
     }
     let (mut owners, mut captions) = (Vec::new(), Vec::new());
     for (owner, photo) in dev.list.iter().enumerate() {
@@ -37,9 +34,7 @@ pub(crate) fn evaluate(
     let mut texts: Vec<Vector> = Vec::with_capacity(captions.len());
     for batch in captions.chunks(BATCH) {
         let pooled = read(towers, batch)?;
-        texts.extend(
-            pooled.to_vec2()?.iter().map(|row| prune(row, keep.text, Saturation::Once, scale)),
-        );
+        texts.extend(pooled.to_vec2()?.iter().map(|row| prune(row, model.of_texts(), scale)));
     }
     let outputs = plan.start.output_tokens();
     let word = |at: usize| plan.start.vocabulary().token(TokenId(outputs[at])).to_owned();

@@ -56,6 +56,8 @@ struct Seen<'a> {
     /// Weights [batch, outputs].
     image_weights: Tensor,
     text_weights: Tensor,
+    /// How far scores even them out.
+    length_norm: f64,
 }
 
 impl<'a> Step<'a> {
@@ -128,7 +130,8 @@ impl<'a> Step<'a> {
         if self.stage.text_mask {
             text_weights = (text_weights * own_words(&captions, &text)?)?;
         }
-        Ok(Seen { draws, photos, captions, image, text, image_weights, text_weights })
+        let length_norm = self.plan.model.length_norm.into();
+        Ok(Seen { draws, photos, captions, image, text, image_weights, text_weights, length_norm })
     }
 
     /// Weights without those below the `keep` strongest of each row, if the stage prunes.
@@ -231,7 +234,8 @@ impl<'a> Step<'a> {
 /// The scores of all photos with all captions, times the learned factor.
 fn scores(seen: &Seen<'_>, learner: &Learner) -> candle_core::Result<Tensor> {
     let factor = learner.parameter(LOG_SCALE)?;
-    losses::scaled_scores(&seen.image_weights, &seen.text_weights, factor)
+    let even = |weights| losses::evened(weights, seen.length_norm);
+    losses::scaled_scores(&even(&seen.image_weights)?, &even(&seen.text_weights)?, factor)
 }
 
 /// Does a pair belong together? Its score says so, above a learned threshold.

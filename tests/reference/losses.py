@@ -91,4 +91,11 @@ def itm(pairs, wrong_pictures, wrong_texts):
 
 keep("itm", itm, {name: torch.randn(B) * 4 for name in ("pairs", "wrong_pictures", "wrong_texts")})
 
+even = lambda z: z * (4 / (z**2).sum(1, keepdim=True).sqrt()) ** 0.4
+keep(
+    "itc_evened",
+    lambda pictures, texts, log_scale: itc(even(pictures), even(texts), log_scale),
+    {"pictures": weights(), "texts": weights(), "log_scale": torch.tensor(-1.2)},
+)
+
 save_file(out, Path(__file__).parent / "losses.safetensors")

@@ -6,6 +6,7 @@ use safetensors::SafeTensors;
 
 use super::*;
 use crate::encode::head::Pooled;
+use crate::encode::{Pruning, Saturation};
 
 /// The reference: inputs, and the outputs of every stage in 32-bit floats. Its own folder when the
 /// half-precision weights are at hand.
@@ -106,10 +107,8 @@ fn winners_are_the_patches_of_the_reference() {
 /// How many of the `n` strongest tokens of two pooled vectors are the same.
 fn overlap(a: &Pooled, b: &Pooled, n: usize) -> usize {
     let top = |pooled: &Pooled| {
-        strongest(&pooled.logits, n, Saturation::Once)
-            .into_iter()
-            .map(|kept| kept.at)
-            .collect::<Vec<_>>()
+        let pruning = Pruning { keep: n, saturation: Saturation::Once, length_norm: 0.0 };
+        strongest(&pooled.logits, pruning).into_iter().map(|kept| kept.at).collect::<Vec<_>>()
     };
     let (a, b) = (top(a), top(b));
     a.iter().filter(|token| b.contains(token)).count()
@@ -118,7 +117,7 @@ fn overlap(a: &Pooled, b: &Pooled, n: usize) -> usize {
 #[test]
 fn eight_bits_keep_the_strongest_words() {
     let encoder = Encoder::embedded().unwrap();
-    let reference = Reference::open(Path::new("tests/reference/v2.safetensors"));
+    let reference = Reference::open(Path::new("tests/reference/v3.safetensors"));
     let tokens = encoder.words.outputs.len();
     let exact = |name: &str| -> Vec<Pooled> {
         let logits = reference.floats(name);

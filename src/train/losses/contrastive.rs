@@ -4,6 +4,7 @@
 use candle_core::{D, Result, Tensor};
 
 use super::cross_entropy;
+use crate::encode::PIVOT;
 
 /// What the learned factor may reach (CLIP, section 2.5).
 pub const LARGEST_SCALE: f64 = 100.0;
@@ -16,6 +17,21 @@ pub const LARGEST_SCALE: f64 = 100.0;
 pub fn scaled_scores(pictures: &Tensor, texts: &Tensor, log_scale: &Tensor) -> Result<Tensor> {
     let scale = log_scale.minimum(LARGEST_SCALE.ln())?.exp()?;
     pictures.matmul(&texts.t()?)?.broadcast_mul(&scale)
+}
+
+/// Weights [rows, tokens], each row divided by its Euclidean length to the power `exponent`, as a model does
+/// with its vectors ([`length_norm`](crate::encode::ModelConfig::length_norm)).
+///
+/// # Errors
+/// What the device says.
+pub fn evened(weights: &Tensor, exponent: f64) -> Result<Tensor> {
+    if exponent == 0.0 {
+        return Ok(weights.clone());
+    }
+    let pivot = f64::from(PIVOT * PIVOT);
+    // The smallest addend keeps an empty row's gradient finite.
+    let squared = ((weights.sqr()?.sum_keepdim(D::Minus1)? + 1e-6)? / pivot)?;
+    weights.broadcast_mul(&squared.powf(-exponent / 2.0)?)
 }
 
 /// ITC: half the cross-entropy of each picture's row over the texts, half that of each text's column

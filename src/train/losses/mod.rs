@@ -24,7 +24,7 @@ mod mvm;
 #[cfg(test)]
 mod tests;
 
-pub use contrastive::{LARGEST_SCALE, itc, scaled_scores};
+pub use contrastive::{LARGEST_SCALE, evened, itc, scaled_scores};
 pub use distillation::score_distillation;
 pub use flops::{df_flops, flops, ramp};
 pub use grounding::grounding;

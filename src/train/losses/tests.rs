@@ -38,6 +38,10 @@ fn contrast_is_pytorchs() {
     let positives = &reference()["itc.positives"];
     let inputs = ["pictures", "texts", "log_scale"];
     assert_twin("itc", &inputs, |v| itc(&scaled_scores(&v[0], &v[1], &v[2])?, positives, 0.05));
+    assert_twin("itc_evened", &inputs, |v| {
+        let (pictures, texts) = (evened(&v[0], 0.4)?, evened(&v[1], 0.4)?);
+        itc(&scaled_scores(&pictures, &texts, &v[2])?, positives, 0.05)
+    });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use candle_core::Device;
 use sightword_index::TokenId;
 
 use super::*;
-use crate::encode::{Encoder, Saturation};
+use crate::encode::{Encoder, Pruning, strongest};
 use crate::ingest::{DecodeOptions, read, resize};
 use crate::train::ops::testing::random;
 use crate::train::{Group, testing};
@@ -96,18 +96,22 @@ fn towers_are_those_that_encode() {
     let parameters = Parameters::new(&encoder.weights().unwrap(), &[], CPU).unwrap();
     let outputs = encoder.output_tokens();
     let towers = Towers::new(&parameters, encoder.config(), outputs, settings(15)).unwrap();
-    let weights = |pooled: Tensor, saturation| -> Vec<f32> {
-        saturate(&pooled, saturation).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    let weights = |pooled: Tensor, pruning: Pruning| -> BTreeMap<usize, f32> {
+        let logits: Vec<f32> = pooled.flatten_all().unwrap().to_vec1().unwrap();
+        strongest(&logits, pruning).into_iter().map(|kept| (kept.at, kept.weight)).collect()
     };
-    let place = |token: TokenId| outputs.binary_search(&token.0).unwrap();
+    let of = |weights: &BTreeMap<usize, f32>, token: TokenId| {
+        let place = outputs.binary_search(&token.0).unwrap();
+        weights.get(&place).copied().unwrap_or_default()
+    };
 
     let text = "two dogs run through the snow";
     let ids: Vec<u16> = encoder.text_ids(text).into_iter().map(|id| id.0).collect();
-    let trained = weights(towers.text(&[ids], None).unwrap(), Saturation::Once);
+    let trained = weights(towers.text(&[ids], None).unwrap(), encoder.config().of_texts());
     let encoded = encoder.encode_text(text).unwrap();
     assert!(encoded.len() > 10);
     for (token, weight) in encoded {
-        let apart = (trained[place(token)] - weight).abs();
+        let apart = (of(&trained, token) - weight).abs();
         assert!(apart < 1e-3, "token {} of the text differs by {apart}", token.0);
     }
 
@@ -117,11 +121,11 @@ fn towers_are_those_that_encode() {
     let pixels = resize(&photo.pixels, side, side);
     let features = encoder.first_blocks(&[&pixels], 15).unwrap();
     let pooled = towers.image(&features, None, None).unwrap();
-    let trained = weights(pooled, encoder.config().image.saturation);
+    let trained = weights(pooled, encoder.config().of_pictures());
     let encoded = encoder.encode_images(&[photo]).unwrap();
     assert!(encoded[0].len() > 10);
     for entry in encoded[0].entries() {
-        let impact = trained[place(entry.token)] * encoder.config().impact_scale;
+        let impact = of(&trained, entry.token) * encoder.config().impact_scale;
         let apart = (impact.min(255.0) - f32::from(entry.impact)).abs();
         // Impacts are whole numbers.
         assert!(apart < 0.5 + 0.064, "token {} of the picture differs by {apart}", entry.token.0);
