@@ -11,7 +11,7 @@ use sightword_index::{SparseVector, TokenId, VectorError};
 use super::config::ModelConfig;
 use super::head::{Pooled, Words};
 use super::image::ImageTower;
-use super::prune::{TokenWeights, quantise, strongest};
+use super::prune::{Pruning, TokenWeights, length_factor, quantise, strongest};
 use super::text::TextTower;
 use super::vocabulary::Vocabulary;
 use super::weights::Weights;
@@ -179,7 +179,7 @@ impl Encoder {
     /// The vectors of pictures: at most `keep.image` tokens each, with their winning patches.
     ///
     /// Several at once are a little faster than one by one (weights are read once for all); about
-    /// 6 MB of memory are needed for each while they are computed.
+    /// 10 MB of memory are needed for each while they are computed.
     ///
     /// # Errors
     /// [`EncodeError`] when the image tower cannot be set up or computed.
@@ -208,8 +208,7 @@ impl Encoder {
     }
 
     /// How strongly each patch of a picture, row by row of the grid, shows each of some tokens: their
-    /// weights before the maximum over patches is taken and the picture's length evened out. Tokens that no
-    /// picture can have are left out.
+    /// weights before the maximum over patches is taken. Tokens that no picture can have are left out.
     ///
     /// # Errors
     /// [`EncodeError`] when the image tower cannot be set up or computed.
@@ -222,10 +221,14 @@ impl Encoder {
             tokens.iter().filter_map(|token| self.words.outputs.binary_search(&token.0).ok());
         let side = self.config.image.size;
         let pixels = resize(&picture.pixels, side, side);
-        let logits = self.image_tower()?.patch_logits(&pixels, &outputs.collect::<Vec<_>>())?;
-        let saturation = self.config.image.saturation;
-        let weights =
-            |row: Vec<f32>| row.into_iter().map(|logit| saturation.weight(logit)).collect();
+        let (pooled, logits) =
+            self.image_tower()?.patch_logits(&pixels, &outputs.collect::<Vec<_>>())?;
+        let Pruning { saturation, length_norm, .. } = self.config.of_pictures();
+        let uneven = Pruning { length_norm: 0.0, ..self.config.of_pictures() };
+        let factor = length_factor(&strongest(&pooled.logits, uneven), length_norm);
+        let weights = |row: Vec<f32>| {
+            row.into_iter().map(|logit| factor * saturation.weight(logit)).collect()
+        };
         Ok(logits.into_iter().map(weights).collect())
     }
 

@@ -56,11 +56,17 @@ impl ImageTower {
         self.head.pool(&self.head.transform(&states)?)
     }
 
-    /// The logits of some output tokens, by their place among them, at each patch of one picture.
-    pub(crate) fn patch_logits(&self, picture: &[u8], outputs: &[usize]) -> Result<Vec<Vec<f32>>> {
+    /// One picture: its pooled vector, and the logits of some output tokens, by their place among them, at
+    /// each patch.
+    pub(crate) fn patch_logits(
+        &self,
+        picture: &[u8],
+        outputs: &[usize],
+    ) -> Result<(Pooled, Vec<Vec<f32>>)> {
         let states = self.states(&self.backbone.forward(&[picture])?)?;
         let hidden = self.head.transform(&states)?;
-        outputs.iter().map(|&output| self.head.logits_of(&hidden, output)).collect()
+        let logits = outputs.iter().map(|&output| self.head.logits_of(&hidden, output));
+        Ok((self.head.pool(&hidden)?.swap_remove(0), logits.collect::<Result<_>>()?))
     }
 
     /// What the backbone's first `blocks` blocks make of the pictures, [pictures, positions, channels].

@@ -29,7 +29,7 @@ pub(crate) struct Pruning {
     /// Tokens kept at the most.
     pub(crate) keep: usize,
     pub(crate) saturation: Saturation,
-    /// 0 or more; see [`even`].
+    /// From 0 to 1; see [`length_factor`].
     pub(crate) length_norm: f32,
 }
 
@@ -47,24 +47,20 @@ pub(crate) fn strongest(logits: &[f32], pruning: Pruning) -> Vec<Kept> {
         kept.truncate(keep);
         kept.sort_unstable_by_key(|kept| kept.at);
     }
-    if length_norm > 0.0 {
-        even(&mut kept, length_norm);
-    }
+    let factor = length_factor(&kept, length_norm);
+    kept.iter_mut().for_each(|kept| kept.weight *= factor);
     kept
 }
 
-/// The length that [`even`] leaves as it is, about that of a picture of the default model. Another one would
+/// The length that [`length_factor`] leaves as it is, about that of a picture of the default model. Another one would
 /// multiply all weights alike.
 pub(crate) const PIVOT: f32 = 4.0;
 
-/// Multiplies all weights by `(PIVOT / length)^exponent`, their length being the root of the sum of their
-/// squares. Otherwise a picture or text of much weight altogether would be found by too many others
+/// What evens weights out by their length, the root of the sum of their squares: `(PIVOT / length)^exponent`,
+/// by which all are multiplied. Otherwise a picture or text of much weight altogether would be found by too many others
 /// (pivoted length normalisation; Singhal, Buckley and Mitra, SIGIR 1996, section 3). At 0 nothing
 /// changes; at 1 scores are cosines.
-fn even(kept: &mut [Kept], exponent: f32) {
+pub(crate) fn length_factor(kept: &[Kept], exponent: f32) -> f32 {
     let length = kept.iter().map(|kept| kept.weight * kept.weight).sum::<f32>().sqrt();
-    if length > 0.0 {
-        let factor = (PIVOT / length).powf(exponent);
-        kept.iter_mut().for_each(|kept| kept.weight *= factor);
-    }
+    if length > 0.0 { (PIVOT / length).powf(exponent) } else { 1.0 }
 }

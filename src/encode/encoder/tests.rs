@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use safetensors::SafeTensors;
 
 use super::*;
+use crate::encode::Saturation;
 use crate::encode::head::Pooled;
-use crate::encode::{Pruning, Saturation};
 
 /// The reference: inputs, and the outputs of every stage in 32-bit floats. Its own folder when the
 /// half-precision weights are at hand.
