@@ -55,7 +55,7 @@ pub(crate) struct Index {
     #[arg(long)]
     no_ignore: bool,
 
-    /// Store what re-ranking needs of each picture, some 30 kB
+    /// Store what re-ranking needs of each picture, some 50 kB
     #[arg(long)]
     rerank_features: bool,
 

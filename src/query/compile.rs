@@ -13,8 +13,8 @@ use crate::encode::{EncodeError, Encoder, Piece, Vocabulary, fade, quantise};
 /// The impact from which a token counts as "in the picture" for an exclusion.
 ///
 /// 1: a picture is left out as soon as the model sees any trace of the word. For 44 frequent nouns of
-/// Flickr8k's dev split this leaves in 17 % of the photos that show the thing and takes out 17 % of
-/// those that do not; at 32 it would be 19 % and 14 %, at 48 already 24 % and 11 %.
+/// Flickr8k's dev split this leaves in 15 % of the photos that show the thing and takes out 17 % of
+/// those that do not; at 32 it would be 18 % and 14 %, at 48 already 24 % and 11 %.
 pub const EXCLUSION_FLOOR: u8 = 1;
 
 /// Where a text's weights come from.

@@ -22,7 +22,7 @@ from playwright.sync_api import expect, sync_playwright
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DESKTOP = {"width": 1280, "height": 900}
 # Patches of a picture in the model inside the program.
-PATCHES = 8 * 8
+PATCHES = 10 * 10
 PHONE = {"width": 390, "height": 800}
 CHECKS = []
 

@@ -231,7 +231,7 @@ fn another_model_has_no_re_ranker_inside_the_program() {
     assert_eq!(sightword_in(folder.path(), &search).code, 0);
     let ran = sightword_in(folder.path(), &[&search[..], &["--rerank", "5"]].concat());
     assert_eq!((ran.code, &*ran.out), (2, ""));
-    assert!(ran.err.contains("no re-ranker for the model v2"), "{}", ran.err);
+    assert!(ran.err.contains("no re-ranker for the model v3"), "{}", ran.err);
     assert!(ran.err.contains("try: --reranker DIR"), "{}", ran.err);
 }
 

@@ -24,11 +24,9 @@ rec = [i for i in dev]
 
 def imp(v, k, twice=False):
     z = torch.log1p(torch.relu(v))
-    z = ((torch.log1p(z) if twice else z) * SC).round().clamp(max=255)
+    z = torch.log1p(z) if twice else z
     t, c = z.topk(k, 1)
-    o = torch.zeros_like(z)
-    o.scatter_(1, c, t)
-    return o
+    return (evened(torch.zeros_like(z).scatter_(1, c, t)) * SC).round().clamp(max=255)
 
 
 W = X.g
@@ -40,7 +38,7 @@ def img(ii):
     Z = []
     for j in range(0, len(ii), 50):
         f = getf(ii[j : j + 50], [0] * len(ii[j : j + 50])).float()  # C P B
-        x = f.permute(2, 0, 1).reshape(-1, 120, 16, 16)
+        x = f.permute(2, 0, 1).reshape(-1, 120, SIZE // 16, SIZE // 16)
         for i in range(SPLIT, len(BLOCKS)):
             b = BLOCKS[i]
             p = f"image.backbone.blocks.{i}."

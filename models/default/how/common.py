@@ -38,8 +38,9 @@ def load_blobs():
 CFG = json.load(open(M + "config.json"))
 BLOCKS = CFG["image"]["backbone"]["blocks"]
 SPLIT = 15
-SIZE = 256
+SIZE = int(os.environ.get("SIZE", 256))  # of a photo, in pixels
 G = SIZE // 16
+EVEN = 0.4 if SIZE > 256 else 0.0  # length_norm, from v3 on
 
 
 def same(x, w, b, stride, groups=1):
@@ -97,3 +98,8 @@ class Front(nn.Module):
             if b["residual"]:
                 x = x + r
         return x
+
+
+def evened(z, e=EVEN):
+    """texts and photos of much weight altogether weigh less (length normalisation; the 4 only keeps the scale)"""
+    return z * (4 / (z.norm(dim=1, keepdim=True) + 1e-3)) ** e

@@ -13,7 +13,7 @@ inv = {i: w for w, i in V.items()}
 allowed = json.load(open("cache/outputs.json"))
 A = len(allowed)
 posof = {t: i for i, t in enumerate(allowed)}
-recs = json.load(open("cache/recs.json"))
+recs = json.load(open(f"cache/recs{SIZE}.json"))
 for r in recs:
     r["key"] = (r["set"], r["id"])
 teach = {}
@@ -168,7 +168,7 @@ def pad(l):
     return x, k
 
 
-FE = np.load("cache/f.npy", mmap_mode="r")
+FE = np.load(f"cache/f{SIZE}.npy", mmap_mode="r")
 
 
 def getf(ii, vs):

@@ -117,6 +117,7 @@ if __name__ == "__main__":
     )
     c["image"].update(saturation="log1p-log1p")
     c["impact_scale"] = scale
+    c["length_norm"] = EVEN
     c["output_tokens"] = len(allowed)
     c["keep"] = dict(image=120, text=40)
     json.dump(c, open(out + "/config.json", "w"), indent=1)

@@ -1,11 +1,12 @@
-"""Several views of every photo through the frozen blocks, kept on disk (cache/f.npy)."""
+"""Several views of every photo of SIZE pixels through the frozen blocks, kept on disk (cache/f256.npy, or 320)."""
 
 from common import *
 import onnxruntime as ort, sys, time, threading, queue, zlib
 
 recs = load_recs()
 blobs = load_blobs()
-VC, VL = 7, 3  # views of a captioned and of a labelled photo; the first run used 5 passes
+# views of a captioned and of a labelled photo; the first run used 5 passes
+VC, VL = (7, 3) if SIZE == 256 else (3, 2)
 
 
 def hold(r):
@@ -24,8 +25,8 @@ off = 0
 for r in recs:
     r["o"] = off
     off += r["v"]
-json.dump(recs, open("cache/recs.json", "w"))
-fn = "cache/f.npy"
+json.dump(recs, open(f"cache/recs{SIZE}.json", "w"))
+fn = f"cache/f{SIZE}.npy"
 F_ = np.lib.format.open_memmap(fn, mode="w+", dtype=np.uint16, shape=(off, G * G, 120))
 print("photos", len(recs), "views", off, off * G * G * 240 / 1e9, "GB", flush=True)
 o = ort.SessionOptions()
@@ -71,6 +72,7 @@ rng = random.Random(7)
 jobs = []
 for k in range(VC):
     sel = [i for i, r in enumerate(recs) if r["v"] > k and r["split"] != "test"]
+    sel.sort(key=lambda i: recs[i]["split"] != "dev")
     jobs += [(i, k) for i in sel]
 jobs += [(i, 0) for i, r in enumerate(recs) if r["split"] == "test"]
 q = queue.Queue(8)

@@ -1,6 +1,7 @@
-"""v2's image tower, its last blocks too, against the finished text tower of distil.py (CHECKPOINT).
+"""The image tower, its last blocks too, against a finished text tower (CHECKPOINT).
 
-The backbone begins between the re-ranker's, which finds, and v1's, which knows more classes."""
+For v2, that of distil.py; the backbone begins between the re-ranker's, which finds, and v1's, which knows more classes.
+For v3, v2 at a larger SIZE, with itself as FIRST teacher."""
 
 import argparse
 
@@ -8,7 +9,7 @@ ap = argparse.ArgumentParser()
 a_ = ap.add_argument
 a_("checkpoint")
 a_("--out", default="ck/image")
-a_("--soup", type=float, default=0.35)
+a_("--soup", type=float)
 a_("--minutes", type=float, default=48)
 a_("--batch", type=int, default=240)
 a_("--lab", type=float, default=0.35)
@@ -36,11 +37,18 @@ torch.manual_seed(0)
 random.seed(0)
 np.random.seed(0)
 ck = torch.load(a.checkpoint)
-P = {k[2:].replace("/", "."): v for k, v in ck["model"].items() if k.startswith("p.")}
-m = Towers({**P, **{k: a.soup * v1[k] + (1 - a.soup) * lt[k] for k in tailkeys(v1)}}, al)
+P = resized(checkpoint(a.checkpoint))
+if a.soup is None:
+    a.soup = 0.0 if FIRST else 0.35
+if a.soup:
+    P = {**P, **{k: a.soup * v1[k] + (1 - a.soup) * lt[k] for k in tailkeys(v1)}}
+m = Towers(P, al)
 log_scale = nn.Parameter(ck["scale"].clone())
 for n, p in m.named_parameters():
     p.requires_grad_("text/" not in n)
+
+
+NAMED = "first" if FIRST else "v2"
 
 
 @torch.no_grad()
@@ -61,10 +69,16 @@ def full(vc, rows):
     return torch.zeros(len(rows), A).scatter_(1, vc[1][rows].long(), vc[0][rows].float())
 
 
-ST = remember("cache/v2_texts.pt", lambda: words_of([cap[i][j] for i, j in ALL]))
-SD = remember("cache/v2_dev.pt", lambda: words_of(DEVCAPS))
-CT = remember("cache/v2_classes.pt", lambda: [words_of([ids(x.format(c["name"])) for c in classes]) for x in TPL[:4]])
-QTD = q8(cut(full(SD, list(range(len(DEVCAPS)))), 40))
+def strongest(z):
+    v, c = zip(*(x.float().topk(48, 1) for x in z.split(2000)))
+    return torch.cat(v).half(), torch.cat(c).short()
+
+
+# the text tower is still that of FIRST, if it is given
+ST = strongest(V1T) if FIRST else remember(f"cache/{NAMED}_texts.pt", lambda: words_of([cap[i][j] for i, j in ALL]))
+SD = remember(f"cache/{NAMED}_dev.pt", lambda: words_of(DEVCAPS))
+CT = remember(f"cache/{NAMED}_classes.pt", lambda: [words_of([ids(x.format(c["name"])) for c in classes]) for x in TPL[:4]])
+QTD = q8(evened(cut(full(SD, list(range(len(DEVCAPS)))), 40)))
 CAPROWS = [n for n, (i, j) in enumerate(ALL) if "group" not in recs[i]]
 
 
@@ -73,7 +87,7 @@ def evaluate(name):
     m.eval()
     zi = torch.cat([act2(m.image(m.tail(getf(c, [0] * len(c))))) for c in chunks(dev, 100)])
     m.train()
-    r = dev_recall(QTD @ q8(cut(zi, 120)).t())
+    r = dev_recall(QTD @ q8(evened(cut(zi, 120))).t())
     print("DEV", name, r, flush=True)
     return r
 
@@ -92,6 +106,7 @@ nm = a.batch - nl
 mp, lp, op = [], [], []
 torch.save(dict(model=m.state_dict(), scale=log_scale.detach(), step=0, dev=evaluate("start")), a.out + "/start.pt")
 wi = 0.08
+PATCHES = (SIZE // 32) ** 2
 m.train()
 while run.goes_on():
     bi = alike(mp, nm)
@@ -99,29 +114,29 @@ while run.goes_on():
     bi = bi + draw(lp, LAB, nl)
     B = len(bi)
     vs = [random.randrange(recs[i]["tv"]) for i in bi]
-    f, x = getf(bi, vs), gett(bi, vs)
+    f = getf(bi, vs)
     cj = [random.randrange(len(cap[i])) for i in bi]
     here = set(bi)
     # a text for each photo, then captions of other photos
     rows = [ROW[at(i, j)] for i, j in zip(bi, cj)]
     rows += [r for r in draw(op, CAPROWS, a.more) if ALL[r][0] not in here]
     with torch.no_grad():
-        p, z = tpictures(x)
+        p, z = tviews(bi, vs)
         T, W = taught(rows, bi, p, z)
-        T = T + 4 * W
-        # of labelled texts and photos only what v1 thinks: the re-ranker has forgotten classes
+        T = T + OWN * W
+        # of labelled texts and photos only what v1 or v2 thinks: the re-ranker has forgotten classes
         TR, TC_ = T.clone(), T[:B].t().clone()
         TR[M_:B] = 8 * W[M_:B]
         TC_[M_:] = 8 * W[:B, M_:].t()
         zt = full(ST, rows)
         cs, R = sure_classes(bi, a.ncls)
         zc = full(random.choice(CT), cs)
-    keep = torch.rand(B, 64).argsort(1)[:, : int(64 * a.keep)]
+    keep = torch.rand(B, PATCHES).argsort(1)[:, : int(PATCHES * a.keep)]
     pi = m.image(m.tail(f), keep)
     zi = act2(pi)
-    zp = prune(zi, 120)
-    S = prune(zt, 40) @ zp.t() * log_scale.exp()
-    SC = prune(zc, 40) @ zp.t() * log_scale.exp()
+    zp = evened(prune(zi, 120))
+    S = evened(prune(zt, 40)) @ zp.t() * log_scale.exp()
+    SC = evened(prune(zc, 40)) @ zp.t() * log_scale.exp()
     Y = same_label(bi)
     no = torch.cat([Y, torch.zeros(len(rows) - B, B, dtype=torch.bool)])
     Sb = S[:B]

@@ -4,14 +4,24 @@ import time
 
 from towers import *
 
-FT = np.load("cache/t.npy", mmap_mode="r")
-for r, (o, n) in zip(recs, json.load(open("cache/tails.json"))):
-    r["to"], r["tv"] = o, n
+if SIZE == 256:
+    FT = np.load("cache/t.npy", mmap_mode="r")
+    for r, (o, n) in zip(recs, json.load(open("cache/tails.json"))):
+        r["to"], r["tv"] = o, n
+else:
+    LATE = torch.load("cache/late_photos.pt", mmap=True)  # of plain photos only
+    for r in recs:
+        r["tv"] = r["v"]
 
 
 def gett(ii, vs):
     x = torch.from_numpy(np.stack([FT[recs[i]["to"] + v] for i, v in zip(ii, vs)])).float()
     return x.permute(2, 1, 0)
+
+
+def tviews(ii, vs):
+    """the re-ranker's vectors of photos: of their patches, of the whole"""
+    return tpictures(gett(ii, vs)) if SIZE == 256 else tuple(x[ii].float() for x in LATE)
 
 
 def q8(z):
@@ -29,6 +39,10 @@ def dev_recall(S):
 
 MAIN = [i for i in train if "group" not in recs[i]]
 LAB = [i for i in train if "group" in recs[i]]
+
+
+NAME = "first" if FIRST else "v1"
+OWN = 8 if FIRST else 4  # of FIRST's score beside the re-ranker's
 
 
 def remember(name, make):
@@ -63,8 +77,8 @@ for i in train:
 ALL = list(UNIQ.values())
 ROW = {ij: n for n, ij in enumerate(ALL)}
 at = lambda i, j: UNIQ[tuple(cap[i][j])]
-V1T = remember("cache/v1_texts.pt", lambda: v1texts([cap[i][j] for i, j in ALL]))
-V1I = torch.load("cache/v1_photos.pt")
+V1T = remember(f"cache/{NAME}_texts.pt", lambda: v1texts([cap[i][j] for i, j in ALL]))
+V1I = torch.load(f"cache/{NAME}_photos.pt")
 order, t, g, n, z = remember("cache/late_texts.pt", tcaptions)
 ends = n.cumsum(0).tolist()
 TC = {ALL[x]: (t[e - m_ : e], g[e - m_ : e], z[k]) for k, (x, e, m_) in enumerate(zip(order, ends, n.tolist()))}
@@ -149,7 +163,7 @@ def taught(rows, bi, p, z):
     got = [TC[ALL[r]] for r in rows]
     T = tscores(torch.cat([q[0] for q in got]).float(), torch.cat([q[1] for q in got]).float(),
                 torch.tensor([len(q[0]) for q in got]), torch.stack([q[2] for q in got]).float(), p, z)
-    return T, torch.log1p(V1T[rows].float() @ V1I[bi].float().t())
+    return T, torch.log1p(evened(V1T[rows].float()) @ evened(V1I[bi].float()).t())
 
 
 def texts_of(m, x, k, unknown, p, z):

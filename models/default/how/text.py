@@ -1,4 +1,4 @@
-"""v2's text tower once more, against the finished photos of image.py and mean.py (CHECKPOINT)."""
+"""The text tower once more, against the finished photos of image.py and mean.py (CHECKPOINT)."""
 
 import argparse
 
@@ -30,7 +30,7 @@ torch.manual_seed(0)
 random.seed(0)
 np.random.seed(0)
 ck = torch.load(a.checkpoint)
-m = Towers({k[2:].replace("/", "."): v for k, v in ck["model"].items() if k.startswith("p.")}, al)
+m = Towers(resized(checkpoint(a.checkpoint)), al)
 log_scale = nn.Parameter(ck["scale"].clone())
 STILL = ("text/layers/0", "text/layers/1", "text/positions", "text/token_type", "text/embedding_norm")
 for n, p in m.named_parameters():
@@ -46,9 +46,9 @@ def pictures(ii):
     return z
 
 
-ZD = q8(cut(pictures(dev), 120))
+ZD = q8(evened(cut(pictures(dev), 120)))
 ZI = torch.zeros(len(recs), A, dtype=torch.float16)
-ZI[train] = cut(pictures(train), 120).half()
+ZI[train] = evened(cut(pictures(train), 120)).half()
 
 
 @torch.no_grad()
@@ -58,7 +58,7 @@ def evaluate(name):
     for c in chunks(DEVORDER, 250):
         zt[c] = act1(m.text(*pad([DEVCAPS[n] for n in c])))
     m.train()
-    r = dev_recall(q8(cut(zt, 40)) @ ZD.t())
+    r = dev_recall(q8(evened(cut(zt, 40))) @ ZD.t())
     print("DEV", name, r, flush=True)
     return r
 
@@ -84,16 +84,16 @@ while run.goes_on():
     x, k = pad(texts)
     x = holes(x, k, N)
     with torch.no_grad():
-        p, z = tpictures(gett(bi, [0] * B))
+        p, z = tviews(bi, [0] * B)
         T, W = taught([ROW[at(i, j)] for i, j in zip(bi, cj)], bi, p, z)
-        T = T + 4 * W
+        T = T + OWN * W
     pt, others = texts_of(m, x, k, range(B, N), p, z)
     T = torch.cat([T, others])
     TR, TC_ = T.clone(), T[:B].t().clone()
     TR[M_:B] = 8 * W[M_:B]
     TC_[M_:] = 8 * W[:, M_:].t()
     zt = act1(pt)
-    S = prune(zt, 40) @ ZI[bi].float().t() * log_scale.exp()
+    S = evened(prune(zt, 40)) @ ZI[bi].float().t() * log_scale.exp()
     S, SC = S[:N], S[N:]
     Y = same_label(bi)
     no = torch.cat([Y, torch.zeros(len(more), B, dtype=torch.bool)])

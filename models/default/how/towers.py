@@ -14,6 +14,21 @@ EMB = v1["token_embeddings"]
 OUT = EMB[al].contiguous()
 
 
+FIRST = os.environ.get("FIRST")
+
+
+def checkpoint(path):
+    return {k[2:].replace("/", "."): v for k, v in torch.load(path)["model"].items() if k.startswith("p.")}
+
+
+def resized(P):
+    """with positions for photos of SIZE"""
+    old = P["image.positions"]
+    n, g = math.isqrt(len(old)), SIZE // 32
+    new = F.interpolate(old.view(1, n, n, -1).permute(0, 3, 1, 2), size=(g, g), mode="bilinear")
+    return {**P, "image.positions": new.permute(0, 2, 3, 1).reshape(g * g, -1)}
+
+
 class Towers(Model):
     """A text tower and a backbone by names; `pictures` and `texts` say which heads."""
 
@@ -75,7 +90,8 @@ def heads(t):
 
 
 teacher = Towers({**tailkeys(lt), **{k: v for k, v in lt.items() if k.startswith("text.") and "gate" not in k and "whole" not in k and "text.token." not in k}}, al).eval()
-first = Towers({**tailkeys(v1), **heads(v1)}, al).eval()
+# v1, or the towers of a CHECKPOINT
+first = Towers(resized(checkpoint(FIRST)) if FIRST else {**tailkeys(v1), **heads(v1)}, al).eval()
 for m_ in (teacher, first):
     for p in m_.parameters():
         p.requires_grad_(False)
