@@ -102,7 +102,7 @@ Quotes make operators plain text. Words that begin with '-' go behind '--'.
 Re-ranking:
   The first N hits are ordered by a second score, for which the words look at the patches of each
   picture. It stands behind the rank, and behind it the rank before, in brackets. What is a hit stays
-  as it was. Without stored features every picture is read and encoded again, some 20 ms each;
+  as it was. Without stored features every picture is read and encoded again, some 50 ms each;
   `index --rerank-features` stores them, some 50 kB a picture. Not with --like or another --sort.
 
 Exit code: 0 some hits, 1 none, 2 error.";

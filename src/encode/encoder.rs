@@ -223,12 +223,11 @@ impl Encoder {
         let pixels = resize(&picture.pixels, side, side);
         let (pooled, logits) =
             self.image_tower()?.patch_logits(&pixels, &outputs.collect::<Vec<_>>())?;
-        let Pruning { saturation, length_norm, .. } = self.config.of_pictures();
-        let uneven = Pruning { length_norm: 0.0, ..self.config.of_pictures() };
-        let factor = length_factor(&strongest(&pooled.logits, uneven), length_norm);
-        let weights = |row: Vec<f32>| {
-            row.into_iter().map(|logit| factor * saturation.weight(logit)).collect()
-        };
+        let pruning = self.config.of_pictures();
+        let uneven = strongest(&pooled.logits, Pruning { length_norm: 0.0, ..pruning });
+        let factor = length_factor(&uneven, pruning.length_norm);
+        let weight = |logit| factor * pruning.saturation.weight(logit);
+        let weights = |row: Vec<f32>| row.into_iter().map(weight).collect();
         Ok(logits.into_iter().map(weights).collect())
     }
 

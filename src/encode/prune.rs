@@ -52,8 +52,8 @@ pub(crate) fn strongest(logits: &[f32], pruning: Pruning) -> Vec<Kept> {
     kept
 }
 
-/// The length that [`length_factor`] leaves as it is, about that of a picture of the default model. Another one would
-/// multiply all weights alike.
+/// The length that [`length_factor`] leaves as it is, about that of a picture of the default model.
+/// Another one would multiply all weights alike.
 pub(crate) const PIVOT: f32 = 4.0;
 
 /// What evens weights out by their length, the root of the sum of their squares: `(PIVOT / length)^exponent`,

@@ -6,7 +6,7 @@ from common import *
 
 source, target = sys.argv[1:3]
 v1, late = torch.load("cache/v1.pt"), torch.load("cache/late.pt")
-m = {k[2:].replace("/", "."): v for k, v in torch.load(source)["model"].items() if k.startswith("p.")}
+m = checkpoint(source)
 rows = torch.tensor(json.load(open("cache/outputs.json")))
 for tower in ("image", "text"):
     bias = v1[tower + ".decoder_bias"].clone()

@@ -100,6 +100,11 @@ class Front(nn.Module):
         return x
 
 
+def checkpoint(path):
+    """the tensors of a checkpoint, by their names in a model folder"""
+    return {k[2:].replace("/", "."): v for k, v in torch.load(path)["model"].items() if k.startswith("p.")}
+
+
 def evened(z, e=EVEN):
     """texts and photos of much weight altogether weigh less (length normalisation; the 4 only keeps the scale)"""
     return z * (4 / (z.norm(dim=1, keepdim=True) + 1e-3)) ** e

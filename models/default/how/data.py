@@ -178,17 +178,26 @@ def getf(ii, vs):
     return x.permute(2, 1, 0).contiguous()
 
 
-def recall(S, own):
-    """R@1, 5 and 10 of captions [captions, photos], and of photos, in percent; ties in order"""
-    own = torch.tensor(own)
-    g = S.gather(1, own[:, None])
-    ix = torch.arange(S.shape[1])[None]
-    r = ((S > g) | ((S == g) & (ix < own[:, None]))).sum(1)
-    t2i = [(r < k).float().mean().item() * 100 for k in (1, 5, 10)]
+def success(ranks):
+    """R@1, 5 and 10 in percent, of ranks from 0"""
+    return [(ranks < k).float().mean().item() * 100 for k in (1, 5, 10)]
+
+
+def best_ranks(S, own):
+    """where each photo has the first of its captions, ties in order, of scores [captions, photos]"""
     rk = torch.argsort(-S.t(), dim=1, stable=True)
     pos = torch.empty_like(rk)
     pos.scatter_(1, rk, torch.arange(rk.shape[1]).expand_as(rk).contiguous())
     best = torch.full((S.shape[1],), 10**9)
     for c, o in enumerate(own.tolist()):
         best[o] = min(best[o], pos[o, c])
-    return t2i + [(best < k).float().mean().item() * 100 for k in (1, 5, 10)]
+    return best
+
+
+def recall(S, own):
+    """R@1, 5 and 10 of captions [captions, photos], and of photos, in percent; ties in order"""
+    own = torch.tensor(own)
+    g = S.gather(1, own[:, None])
+    ix = torch.arange(S.shape[1])[None]
+    r = ((S > g) | ((S == g) & (ix < own[:, None]))).sum(1)
+    return success(r) + success(best_ranks(S, own))

@@ -6,7 +6,7 @@ source, target = sys.argv[1:3]
 from teachers import *
 
 ck = torch.load(source)
-m = Towers({k[2:].replace("/", "."): v for k, v in ck["model"].items() if k.startswith("p.")}, al).eval()
+m = Towers(checkpoint(source), al).eval()
 photos = random.Random(5).sample(LAB, 700)
 with torch.no_grad():
     x = torch.cat([m.image(m.tail(getf(c, [0] * len(c)))) for c in chunks(photos, 100)])

@@ -13,12 +13,7 @@ TOPG = 400  # gradients of a picture or text that go back through the maximum
 EMB = v1["token_embeddings"]
 OUT = EMB[al].contiguous()
 
-
 FIRST = os.environ.get("FIRST")
-
-
-def checkpoint(path):
-    return {k[2:].replace("/", "."): v for k, v in torch.load(path)["model"].items() if k.startswith("p.")}
 
 
 def resized(P):
