@@ -2,6 +2,7 @@
 
 use crate::format::forward::{Documents, Entries};
 use crate::format::inverted::{Lists, Visit, WriteError};
+use crate::order;
 use crate::vector::SparseVector;
 
 /// Vectors in the order of their documents, as columns.
@@ -14,6 +15,7 @@ pub(crate) struct Arena {
     docs: Vec<Doc>,
 }
 
+#[derive(Clone, Copy)]
 struct Doc {
     /// Where the document's entries end.
     end: usize,
@@ -30,51 +32,46 @@ impl Arena {
         self.docs.push(Doc { end: self.tokens.len(), with_patches });
     }
 
-    /// Documents so far. tantivy counts them in 32 bits too.
-    pub(crate) fn docs(&self) -> u32 {
-        u32::try_from(self.docs.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Memory held, and that which [`Arena::invert`] will take on top.
+    /// Memory held, and that which ordering and [`Arena::invert`] will take on top.
     pub(crate) fn bytes(&self) -> usize {
         let columns =
             2 * self.tokens.capacity() + self.impacts.capacity() + self.patches.capacity();
         let inverted = (size_of::<u32>() + 1) * self.tokens.len();
-        columns + inverted + size_of::<Doc>() * self.docs.capacity()
+        let ordered = order::BYTES * self.docs.len();
+        columns + inverted + ordered + size_of::<Doc>() * self.docs.capacity()
     }
 
-    fn documents(&self) -> impl Iterator<Item = Entries<'_>> {
-        let mut start = 0;
-        self.docs.iter().map(move |doc| {
-            let range = start..doc.end;
-            start = doc.end;
-            Entries {
-                tokens: &self.tokens[range.clone()],
-                impacts: &self.impacts[range.clone()],
-                patches: doc.with_patches.then(|| &self.patches[range]),
-            }
-        })
+    fn document(&self, doc: usize) -> Entries<'_> {
+        let start = doc.checked_sub(1).map_or(0, |before| self.docs[before].end);
+        let Doc { end, with_patches } = self.docs[doc];
+        Entries {
+            tokens: &self.tokens[start..end],
+            impacts: &self.impacts[start..end],
+            patches: with_patches.then(|| &self.patches[start..end]),
+        }
     }
 
-    /// Sorts all postings by token, in one pass that counts and one that places them.
-    pub(crate) fn invert(&self) -> InvertedArena {
+    /// Sorts all postings by token, then by the document's place in `order`, in one pass that counts
+    /// and one that places them.
+    pub(crate) fn invert(&self, order: &[u32]) -> InvertedArena {
         let mut ends = vec![0_usize; 1 << 16];
         self.tokens.iter().for_each(|token| ends[usize::from(*token)] += 1);
         let mut sum = 0;
         for end in &mut ends {
             sum += std::mem::replace(end, sum);
         }
-        let mut docs = vec![0_u32; sum];
+        let mut places = vec![0_u32; sum];
         let mut impacts = vec![0_u8; sum];
-        for (doc, entries) in (0_u32..).zip(self.documents()) {
+        for (place, doc) in (0_u32..).zip(order) {
+            let entries = self.document(*doc as usize);
             for (token, impact) in entries.tokens.iter().zip(entries.impacts) {
                 let end = &mut ends[usize::from(*token)];
-                docs[*end] = doc;
+                places[*end] = place;
                 impacts[*end] = *impact;
                 *end += 1;
             }
         }
-        InvertedArena { ends, docs, impacts }
+        InvertedArena { ends, places, impacts }
     }
 }
 
@@ -83,15 +80,15 @@ impl Documents for Arena {
         &self,
         visit: &mut dyn FnMut(Entries<'_>) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
-        self.documents().try_for_each(visit)
+        (0..self.docs.len()).try_for_each(|doc| visit(self.document(doc)))
     }
 }
 
-/// The arena's postings by token, then by document.
+/// The arena's postings by token, then by place.
 pub(crate) struct InvertedArena {
     /// Where each token's list ends.
     ends: Vec<usize>,
-    docs: Vec<u32>,
+    places: Vec<u32>,
     impacts: Vec<u8>,
 }
 
@@ -100,7 +97,7 @@ impl Lists for InvertedArena {
         let mut start = 0;
         for (token, &end) in (0..=u16::MAX).zip(&self.ends) {
             if start < end {
-                visit(token, &self.docs[start..end], &self.impacts[start..end])?;
+                visit(token, &self.places[start..end], &self.impacts[start..end])?;
             }
             start = end;
         }

@@ -43,7 +43,7 @@ pub enum Fault {
         known: u32,
     },
     /// The file was written by an older program, whose format is no longer read.
-    #[error("format version {found} is older than the oldest known, {known}: index again")]
+    #[error("format version {found} is older than the oldest known, {known}")]
     TooOld {
         /// The version in the file.
         found: u32,

@@ -5,12 +5,13 @@ use tantivy::query::{EnableScoring, Query};
 use tantivy::{Searcher, SegmentReader};
 
 use crate::error::SearchError;
-use crate::segment::set;
+use crate::segment::{OpenSegment, set};
 
 /// The documents of one generation of an index that a tantivy query matches: one bit each. Made by
 /// [`crate::SparseSearcher::filter`]. Threads may share it.
 #[derive(Clone)]
 pub struct DocFilter {
+    /// By the documents' places in the segment's inverted file.
     segments: Vec<(SegmentId, Box<[u64]>)>,
 }
 
@@ -21,17 +22,27 @@ impl std::fmt::Debug for DocFilter {
 }
 
 impl DocFilter {
-    pub(crate) fn of(searcher: &Searcher, query: &dyn Query) -> Result<Self, SearchError> {
+    /// `segments` are those of the searcher.
+    pub(crate) fn of(
+        searcher: &Searcher,
+        segments: &[OpenSegment],
+        query: &dyn Query,
+    ) -> Result<Self, SearchError> {
         let weight = query.weight(EnableScoring::disabled_from_searcher(searcher))?;
-        let bits = |reader: &SegmentReader| {
+        let bits = |(reader, segment): (&SegmentReader, &OpenSegment)| {
             let mut bits = vec![0; (reader.max_doc() as usize).div_ceil(64)];
             weight.for_each_no_score(reader, &mut |docs| {
                 docs.iter().for_each(|doc| set(&mut bits, *doc));
             })?;
-            Ok::<_, SearchError>((reader.segment_id(), bits.into_boxed_slice()))
+            Ok::<_, SearchError>((reader.segment_id(), segment.files.inverted.by_place(&bits)))
         };
         Ok(Self {
-            segments: searcher.segment_readers().iter().map(bits).collect::<Result<_, _>>()?,
+            segments: searcher
+                .segment_readers()
+                .iter()
+                .zip(segments)
+                .map(bits)
+                .collect::<Result<_, _>>()?,
         })
     }
 

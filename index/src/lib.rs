@@ -15,6 +15,7 @@ mod format;
 mod forward;
 mod guard;
 mod merge;
+mod order;
 mod plugin;
 mod query;
 mod repair;

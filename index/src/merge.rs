@@ -1,7 +1,8 @@
 //! The documents of several segments as those of one: dead ones dropped, the rest renumbered.
 //!
-//! Nothing is sorted again. Lists and documents are copied from the mapped sources in the order in
-//! which tantivy stacks them; memory is one number a source document and one list.
+//! Documents are copied from the mapped sources in the order in which tantivy stacks them. In the
+//! inverted file they get a new order, so each list is sorted again; memory is a few numbers a
+//! document and one list.
 
 use tantivy::SegmentReader;
 
@@ -9,116 +10,40 @@ use crate::format::forward::{Documents, Entries};
 use crate::format::inverted::{Lists, Visit, WriteError};
 use crate::segment::SegmentFiles;
 
-/// What a dead document is renumbered to. No document has it: tantivy has at most 2^31.
+/// The place of a dead document. No other has it: tantivy has at most 2^31.
 const DEAD: u32 = u32::MAX;
 
 /// The segments that are merged, in order.
 pub(crate) struct Sources<'a> {
-    sources: Vec<Source<'a>>,
-    docs: u32,
-}
-
-struct Source<'a> {
-    files: &'a SegmentFiles,
-    numbers: Numbers,
-}
-
-/// What a source's documents are called in the merged segment.
-enum Numbers {
-    /// All are alive and follow each other from here.
-    From(u32),
-    /// One for each document, [`DEAD`] for those that are dropped.
-    Each(Vec<u32>),
-}
-
-impl Numbers {
-    fn get(&self, doc: u32) -> u32 {
-        match self {
-            Self::From(first) => first + doc,
-            Self::Each(numbers) => numbers[doc as usize],
-        }
-    }
+    files: Vec<&'a SegmentFiles>,
+    /// Where each document that stays comes from: the source, and its number there.
+    origins: Vec<(usize, u32)>,
 }
 
 impl<'a> Sources<'a> {
     pub(crate) fn new(
         segments: impl Iterator<Item = (&'a SegmentFiles, &'a SegmentReader)>,
     ) -> Self {
-        let mut docs = 0;
-        let sources = segments
-            .map(|(files, reader)| Source { files, numbers: numbers(reader, &mut docs) })
-            .collect();
-        Self { sources, docs }
-    }
-
-    /// Documents that stay.
-    pub(crate) fn docs(&self) -> u32 {
-        self.docs
-    }
-
-    /// Every token that some source has, rising.
-    fn tokens(&self) -> Vec<u16> {
-        let all = self.sources.iter().flat_map(|source| source.files.inverted.tokens());
-        let mut tokens: Vec<u16> = all.copied().collect();
-        tokens.sort_unstable();
-        tokens.dedup();
-        tokens
-    }
-}
-
-fn numbers(reader: &SegmentReader, docs: &mut u32) -> Numbers {
-    let first = *docs;
-    if !reader.has_deletes() {
-        *docs += reader.max_doc();
-        return Numbers::From(first);
-    }
-    let mut numbers = vec![DEAD; reader.max_doc() as usize];
-    for doc in reader.doc_ids_alive() {
-        numbers[doc as usize] = *docs;
-        *docs += 1;
-    }
-    Numbers::Each(numbers)
-}
-
-impl Source<'_> {
-    /// Appends what is alive of one token's list.
-    fn append(
-        &self,
-        token: u16,
-        docs: &mut Vec<u32>,
-        impacts: &mut Vec<u8>,
-    ) -> Result<(), WriteError> {
-        let inverted = &self.files.inverted;
-        let Some(place) = inverted.find(token) else { return Ok(()) };
-        let list = inverted.list(place)?;
-        let windows = inverted.windows();
-        for window in 0..windows.count() {
-            for (id, impact) in list.cell(window).postings() {
-                let doc = self.numbers.get(windows.first(window) + u32::from(id));
-                if doc != DEAD {
-                    docs.push(doc);
-                    impacts.push(impact);
-                }
-            }
+        let (mut files, mut origins) = (Vec::new(), Vec::new());
+        for (source, (segment, reader)) in segments.enumerate() {
+            files.push(segment);
+            origins.extend(reader.doc_ids_alive().map(|doc| (source, doc)));
         }
-        Ok(())
+        Self { files, origins }
     }
-}
 
-impl Lists for Sources<'_> {
-    fn visit(&self, visit: &mut Visit<'_>) -> Result<(), WriteError> {
-        let (mut docs, mut impacts) = (Vec::new(), Vec::new());
-        for token in self.tokens() {
-            docs.clear();
-            impacts.clear();
-            for source in &self.sources {
-                source.append(token, &mut docs, &mut impacts)?;
-            }
-            if !docs.is_empty() {
-                visit(token, &docs, &impacts)?;
-            }
+    /// The lists for documents in this order.
+    pub(crate) fn lists(&self, order: &[u32]) -> OrderedLists<'_> {
+        let orders = self.files.iter().map(|files| files.inverted.order());
+        let mut by_number: Vec<_> = orders.clone().map(|order| vec![DEAD; order.len()]).collect();
+        for (place, doc) in (0_u32..).zip(order) {
+            let (source, number) = self.origins[*doc as usize];
+            by_number[source][number as usize] = place;
         }
-        Ok(())
+        let places = orders.zip(&by_number).map(|(order, by_number)| {
+            order.iter().map(|number| by_number[*number as usize]).collect()
+        });
+        OrderedLists { files: &self.files, places: places.collect(), docs: order.len() }
     }
 }
 
@@ -127,13 +52,103 @@ impl Documents for Sources<'_> {
         &self,
         visit: &mut dyn FnMut(Entries<'_>) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
-        for source in &self.sources {
-            for doc in 0..source.files.forward.docs() {
-                if source.numbers.get(doc) != DEAD {
-                    visit(source.files.forward.document(doc)?)?;
+        let mut origins = self.origins.iter();
+        origins.try_for_each(|(source, doc)| visit(self.files[*source].forward.document(*doc)?))
+    }
+}
+
+/// The lists of all sources, by rising new place of the documents.
+pub(crate) struct OrderedLists<'a> {
+    files: &'a [&'a SegmentFiles],
+    /// The new place of the document at each place of each source.
+    places: Vec<Vec<u32>>,
+    /// Documents that stay.
+    docs: usize,
+}
+
+impl OrderedLists<'_> {
+    /// Every token that some source has, rising.
+    fn tokens(&self) -> Vec<u16> {
+        let all = self.files.iter().flat_map(|files| files.inverted.tokens());
+        let mut tokens: Vec<u16> = all.copied().collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        tokens
+    }
+
+    /// Documents that have a token, those that do not stay included.
+    fn count(&self, token: u16) -> usize {
+        let lists = self.files.iter().map(|files| &files.inverted);
+        lists.filter_map(|lists| Some(lists.statistics(lists.find(token)?).0)).sum()
+    }
+
+    /// Calls `visit(place, impact)` for all that stays of a token's lists, source by source.
+    fn postings(&self, token: u16, mut visit: impl FnMut(u32, u8)) -> Result<(), WriteError> {
+        for (files, places) in self.files.iter().zip(&self.places) {
+            let Some(list) = files.inverted.find(token) else { continue };
+            let (list, windows) = (files.inverted.list(list)?, files.inverted.windows());
+            for window in 0..windows.count() {
+                let places = &places[windows.first(window) as usize..];
+                for (id, impact) in list.cell(window).postings() {
+                    let place = places[usize::from(id)];
+                    if place != DEAD {
+                        visit(place, impact);
+                    }
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Lists of more than one document in so many are sorted by putting each impact at its place in a table
+/// of all documents.
+const LONG: usize = 256;
+
+impl Lists for OrderedLists<'_> {
+    fn visit(&self, visit: &mut Visit<'_>) -> Result<(), WriteError> {
+        let (mut places, mut impacts) = (Vec::new(), Vec::new());
+        let mut table = vec![[0; 8]; self.docs.div_ceil(8)];
+        let mut sorted = Vec::new();
+        for token in self.tokens() {
+            places.clear();
+            impacts.clear();
+            if self.count(token) > self.docs / LONG {
+                let flat = table.as_flattened_mut();
+                self.postings(token, |place, impact| flat[place as usize] = impact)?;
+                take(&mut table, &mut places, &mut impacts);
+            } else {
+                // One number is sorted faster than two.
+                sorted.clear();
+                self.postings(token, |place, impact| {
+                    sorted.push(u64::from(place) << 8 | u64::from(impact));
+                })?;
+                sorted.sort_unstable();
+                for posting in &sorted {
+                    let [impact, place @ .., _, _, _] = posting.to_le_bytes();
+                    places.push(u32::from_le_bytes(place));
+                    impacts.push(impact);
+                }
+            }
+            if !places.is_empty() {
+                visit(token, &places, &impacts)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Empties a table of impacts by place.
+fn take(table: &mut [[u8; 8]], places: &mut Vec<u32>, impacts: &mut Vec<u8>) {
+    for (first, eight) in (0_u32..).step_by(8).zip(table) {
+        if *eight == [0; 8] {
+            continue;
+        }
+        for (place, impact) in (first..).zip(std::mem::take(eight)) {
+            if impact > 0 {
+                places.push(place);
+                impacts.push(impact);
+            }
+        }
     }
 }

@@ -25,6 +25,7 @@ use crate::field::sparse_field;
 use crate::format::inverted::{WINDOW_LOG2, WriteError};
 use crate::format::{forward, inverted};
 use crate::merge::Sources;
+use crate::order::order;
 use crate::segment::SegmentFiles;
 use crate::vector::SparseVector;
 
@@ -53,12 +54,12 @@ impl SegmentPlugin for SparsePlugin {
         let files = ctx.readers.iter().map(|reader| SegmentFiles::open(reader, params.vocab));
         let files = files.collect::<Result<Vec<_>, _>>()?;
         let sources = Sources::new(files.iter().zip(ctx.readers));
-        let docs = sources.docs();
         create(ctx.target_segment, forward::EXTENSION, |out| {
             forward::write(out, params.vocab, &sources)
         })?;
         create(ctx.target_segment, inverted::EXTENSION, |out| {
-            inverted::write(out, (docs, params.vocab), WINDOW_LOG2, &sources)
+            let order = order(&sources)?;
+            inverted::write(out, &order, params.vocab, WINDOW_LOG2, &sources.lists(&order))
         })
     }
 }
@@ -112,9 +113,9 @@ impl PluginWriter for SparseWriter {
         }
         let (arena, vocab) = (&self.arena, self.vocab);
         create(segment, forward::EXTENSION, |out| forward::write(out, vocab, arena))?;
-        let lists = arena.invert();
         create(segment, inverted::EXTENSION, |out| {
-            inverted::write(out, (arena.docs(), vocab), WINDOW_LOG2, &lists)
+            let order = order(arena)?;
+            inverted::write(out, &order, vocab, WINDOW_LOG2, &arena.invert(&order))
         })
     }
 

@@ -10,6 +10,7 @@ use crate::error::{FileError, OpenError};
 use crate::field::sparse_field;
 use crate::format::inverted::{self, WINDOW_LOG2, WriteError};
 use crate::format::verify;
+use crate::order::order;
 use crate::segment::{file_name, open_forward, open_inverted};
 use crate::writer::when_free;
 
@@ -81,8 +82,8 @@ fn write(
         directory.delete(&path).map_err(|error| io::Error::other(error.to_string()))?;
     }
     let out = directory.open_write(&path)?;
-    let lists = arena.invert();
-    let written = inverted::write(out, (arena.docs(), vocab), WINDOW_LOG2, &lists);
+    let written = order(arena)
+        .and_then(|order| inverted::write(out, &order, vocab, WINDOW_LOG2, &arena.invert(&order)));
     let out = written.map_err(|error| match error {
         WriteError::Io(error) => TantivyError::from(error),
         WriteError::Source(error) => error.into(),

@@ -1,8 +1,9 @@
 //! A searcher over one generation of an index.
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tantivy::query::Query;
@@ -101,8 +102,11 @@ struct Inner {
     key: String,
     params: FieldParams,
     segments: Vec<OpenSegment>,
-    /// Memory that searches leave to the next ones.
-    scratches: Mutex<Vec<Scratch>>,
+}
+
+thread_local! {
+    /// Memory that a search leaves to the thread's next one.
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
 impl SparseSearcher {
@@ -147,8 +151,7 @@ impl SparseSearcher {
             OpenSegment::new(files, reader, &key)
         };
         let segments = searcher.segment_readers().iter().map(open).collect::<Result<_, _>>()?;
-        let (searcher, scratches) = (searcher.clone(), Mutex::default());
-        let inner = Inner { searcher, field, key, params, segments, scratches };
+        let inner = Inner { searcher: searcher.clone(), field, key, params, segments };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -170,7 +173,7 @@ impl SparseSearcher {
     /// # Errors
     /// [`SearchError::Filter`] when the query fails.
     pub fn filter(&self, query: &dyn Query) -> Result<DocFilter, SearchError> {
-        DocFilter::of(&self.inner.searcher, query)
+        DocFilter::of(&self.inner.searcher, &self.inner.segments, query)
     }
 
     /// Finds the documents with the highest scores and counts all that match. Counting reads every
@@ -237,17 +240,22 @@ impl SparseSearcher {
         options: &SearchOptions<'_>,
         threads: NonZeroUsize,
     ) -> Vec<Result<Vec<ScoredDoc>, SearchError>> {
+        let threads = threads.get().min(queries.len());
+        // A thread takes some at once: a query may be over before another thread has taken its next.
+        let parts: Vec<_> = queries.chunks((queries.len() / (8 * threads.max(1))).max(1)).collect();
         let next = AtomicUsize::new(0);
-        let answers = on_threads(threads.get().min(queries.len()), || {
+        let answers = on_threads(threads, || {
             let own = std::iter::from_fn(|| {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                Some((number, self.top(queries.get(number)?, options)))
+                let part = parts.get(number)?;
+                let answers = part.iter().map(|query| self.top(query, options));
+                Some((number, answers.collect::<Vec<_>>()))
             });
             own.collect::<Vec<_>>()
         });
         let mut answers: Vec<_> = answers.into_iter().flatten().collect();
         answers.sort_unstable_by_key(|(number, _)| *number);
-        answers.into_iter().map(|(_, answer)| answer).collect()
+        answers.into_iter().flat_map(|(_, part)| part).collect()
     }
 
     /// The rank of one document among all that match, from 1. `None` when it does not match itself.
@@ -269,13 +277,15 @@ impl SparseSearcher {
             return Ok(None);
         }
         let filter = options.filter.map(|filter| filter.bits(segment.files.id)).transpose()?;
-        let has =
-            |bits: &[u64]| bits[address.doc_id as usize / 64] >> (address.doc_id % 64) & 1 == 1;
+        let mut order = segment.files.inverted.order().iter();
+        let place = order.position(|doc| *doc == address.doc_id).unwrap_or(0);
+        let has = |bits: &[u64]| bits[place / 64] >> (place % 64) & 1 == 1;
         if !segment.alive.as_deref().is_none_or(has) || !filter.is_none_or(has) {
             return Ok(None);
         }
         let mut count = 0;
-        self.run(query, options, false, &AtomicUsize::new(0), |segment, keys, run| {
+        self.run(query, options, false, &AtomicUsize::new(0), |segment, run| {
+            let keys = &self.inner.segments[segment as usize].keys;
             run(&mut Better { than, segment, keys, count: &mut count })
         })?;
         Ok(Some(count + 1))
@@ -336,22 +346,32 @@ impl SparseSearcher {
         options: &SearchOptions<'_>,
         counting: bool,
     ) -> Result<(Vec<ScoredDoc>, Counts), SearchError> {
+        if query.terms().is_empty() {
+            return Ok((vec![], Counts::default()));
+        }
         let (next, least) = (AtomicUsize::new(0), AtomicU32::new(0));
         let parts = on_threads(options.threads.get().min(self.inner.segments.len()), || {
             let mut top = Top::new(options.k, options.offset, &least);
-            let counts = self.run(query, options, counting, &next, |segment, keys, run| {
-                run(&mut SegmentTop { top: &mut top, segment, keys })
+            let counts = self.run(query, options, counting, &next, |segment, run| {
+                run(&mut SegmentTop { top: &mut top, segment })
             })?;
             Ok::<_, SearchError>((top, counts))
         });
-        let mut all = (Top::new(options.k, options.offset, &least), Counts::default());
+        let mut parts = parts.into_iter();
+        let (mut all, mut counts) = match parts.next() {
+            Some(first) => first?,
+            None => return Ok((vec![], Counts::default())),
+        };
         for part in parts {
-            let (top, counts) = part?;
-            all.0.absorb(top);
-            all.1.matched += counts.matched;
-            all.1.excluded += counts.excluded;
+            let (top, more) = part?;
+            all.absorb(top);
+            counts.matched += more.matched;
+            counts.excluded += more.excluded;
         }
-        Ok((all.0.into_hits(options.offset), all.1))
+        let key = |address: DocAddress| {
+            key_of(&self.inner.segments[address.segment_ord as usize].keys, address.doc_id)
+        };
+        Ok((all.into_hits(options.offset, key), counts))
     }
 
     /// Runs the query in the segments that no other thread has taken, the largest first, so that the
@@ -362,15 +382,13 @@ impl SparseSearcher {
         options: &SearchOptions<'_>,
         counting: bool,
         next: &AtomicUsize,
-        mut with_sink: impl FnMut(u32, &tantivy::columnar::Column<u64>, &mut RunSegment<'_>) -> Run,
+        mut with_sink: impl FnMut(u32, &mut RunSegment<'_>) -> Run,
     ) -> Result<Counts, SearchError> {
         let mut total = Counts::default();
-        if query.terms().is_empty() {
-            return Ok(total);
-        }
         let mut order: Vec<_> = (0_u32..).zip(&self.inner.segments).collect();
         order.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.files.forward.docs()));
-        let mut scratch = self.take_scratch();
+        let kept = SCRATCH.take();
+        let mut scratch = kept.unwrap_or_else(|| Box::new(Scratch::new(Level::best())));
         while let Some((number, segment)) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             let filter = options.filter.map(|filter| filter.bits(segment.files.id)).transpose()?;
             let job = Job {
@@ -382,23 +400,15 @@ impl SparseSearcher {
                 alive: segment.alive.as_deref(),
                 filter,
             };
-            let counts = with_sink(*number, &segment.keys, &mut |sink| match options.executor {
+            let counts = with_sink(*number, &mut |sink| match options.executor {
                 Executor::Windowed => windowed::run(&job, &mut scratch, sink),
                 Executor::Exhaustive => exhaustive::run(&job, sink),
             })?;
             total.matched += counts.matched;
             total.excluded += counts.excluded;
         }
-        self.scratches().push(scratch);
+        SCRATCH.set(Some(scratch));
         Ok(total)
-    }
-
-    fn take_scratch(&self) -> Scratch {
-        self.scratches().pop().unwrap_or_else(|| Scratch::new(Level::best()))
-    }
-
-    fn scratches(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
-        self.inner.scratches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -73,7 +73,7 @@ fn unreadable(source: Arc<io::Error>) -> Fault {
 /// A segment of one generation: files, and the deletes of that generation.
 pub(crate) struct OpenSegment {
     pub(crate) files: Arc<SegmentFiles>,
-    /// One bit a document; `None` when nothing is deleted.
+    /// One bit a document, by its place in the inverted file; `None` when nothing is deleted.
     pub(crate) alive: Option<Box<[u64]>>,
     pub(crate) keys: Column<u64>,
 }
@@ -87,7 +87,7 @@ impl OpenSegment {
         let alive = reader.alive_bitset().map(|alive| {
             let mut bits = vec![0; (reader.max_doc() as usize).div_ceil(64)];
             alive.iter_alive().for_each(|doc| set(&mut bits, doc));
-            bits.into_boxed_slice()
+            files.inverted.by_place(&bits)
         });
         Ok(Self { files, alive, keys: keys(reader, key)? })
     }

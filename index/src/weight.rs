@@ -1,8 +1,9 @@
 //! A sparse query as one of tantivy's, so that it combines with them.
 //!
 //! Scores are tantivy's `f32`: exact below 2^24, that is for up to 258 tokens of the greatest
-//! weight and impact. Ties are the collector's to break; [`crate::SparseSearcher::search`] breaks
-//! them by key.
+//! weight and impact. Ties are the collector's to break, and which of several documents with the least
+//! score that it keeps it sees first depends on the segment's files; [`crate::SparseSearcher::search`]
+//! breaks them by key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,11 +43,16 @@ impl SparseFieldQuery {
 
     fn run(&self, reader: &SegmentReader, sink: &mut dyn Sink) -> tantivy::Result<()> {
         let files = self.files(reader)?;
-        let (inverted, forward) = (&files.inverted, &files.forward);
-        let query = &self.query;
         // Deletes are the collector's business.
-        let job =
-            Job { query, inverted, forward, floor: 1, counting: false, alive: None, filter: None };
+        let job = Job {
+            query: &self.query,
+            inverted: &files.inverted,
+            forward: &files.forward,
+            floor: 1,
+            counting: false,
+            alive: None,
+            filter: None,
+        };
         windowed::run(&job, &mut Scratch::new(Level::best()), sink)?;
         Ok(())
     }
@@ -72,6 +78,7 @@ impl Weight for SparseWeight {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         let mut all = All::default();
         self.query.run(reader, &mut all)?;
+        all.found.sort_unstable();
         Ok(Box::new(Matches { found: all.found, at: 0, boost }))
     }
 

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v2")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v3")
 }
 
 /// 200 documents; token 0 is in most of them, so its cell is one of bits.
@@ -68,7 +68,7 @@ fn write_the_fixture() {
 }
 
 #[test]
-fn version_2_on_disk_is_read_searched_and_merged() {
+fn version_3_on_disk_is_read_searched_and_merged() {
     let directory = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();

@@ -117,7 +117,15 @@ proptest! {
         let (Ok(inverted), Ok(forward)) = (inverted, forward) else { return Ok(()) };
         let (inverted, forward, query) = (&inverted, &forward, &query);
         for counting in [true, false] {
-            let job = Job { query, inverted, forward, floor: 1, counting, alive: None, filter: None };
+            let job = Job {
+                query,
+                inverted,
+                forward,
+                floor: 1,
+                counting,
+                alive: None,
+                filter: None,
+            };
             for level in Level::available() {
                 let _ = windowed::run(&job, &mut Scratch::new(level), &mut All::default());
             }

@@ -7,10 +7,10 @@ use crate::query::score_of;
 /// Offers every matching document. Cost: all postings of the segment.
 pub(crate) fn run(job: &Job<'_>, sink: &mut dyn Sink) -> Result<Counts, FileError> {
     let mut counts = Counts::default();
-    for doc in 0..job.forward.docs() {
+    for (place, &doc) in job.inverted.order().iter().enumerate() {
         let entries = job.forward.document(doc)?;
         let score = score_of(job.query.terms(), entries.tokens, entries.impacts);
-        let allowed = job.allowed(doc as usize / 64) >> (doc % 64) & 1 == 1;
+        let allowed = job.allowed(place / 64) >> (place % 64) & 1 == 1;
         if score < job.floor || !allowed {
             continue;
         }

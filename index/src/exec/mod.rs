@@ -6,12 +6,14 @@
 //! | [`windowed`] | adds up postings window by window. The default |
 //! | [`simd`] | the inner loop of `windowed`, for the processor at hand |
 //! | [`top`] | where what they find goes |
+//! | [`kth`] | the score that a hit needs, once there are enough |
 //!
 //! Both give the same hits and counts, to the last bit. They know no tantivy: a [`Job`] is all.
 
 #[cfg(test)]
 mod damage;
 pub(crate) mod exhaustive;
+mod kth;
 #[allow(unsafe_code, reason = "instructions that a processor may not have")]
 pub(crate) mod simd;
 #[cfg(test)]
@@ -32,7 +34,8 @@ pub(crate) struct Job<'a> {
     pub(crate) floor: u32,
     /// Whether all matches are to be counted, or only those found that the sink wants.
     pub(crate) counting: bool,
-    /// One bit a document; `None` allows all. Both together decide who takes part at all.
+    /// One bit a document, by its place in the inverted file; `None` allows all. Both together decide
+    /// who takes part at all.
     pub(crate) alive: Option<&'a [u64]>,
     pub(crate) filter: Option<&'a [u64]>,
 }
@@ -59,7 +62,7 @@ pub(crate) struct Counts {
     pub(crate) excluded: u64,
 }
 
-/// Takes matching documents, by rising number.
+/// Takes matching documents, in any order.
 pub(crate) trait Sink {
     /// The least score that may still change the outcome. Lower ones need not be offered; equal ones
     /// must be, since ties are the sink's to break.
@@ -67,4 +70,15 @@ pub(crate) trait Sink {
 
     /// A matching document.
     fn offer(&mut self, doc: u32, score: u32);
+
+    /// The matching documents of a block, as bits.
+    fn offer_block(&mut self, docs: &[u32], mut found: u64, scores: &[u32; 64]) {
+        while found != 0 {
+            let at = found.trailing_zeros() as usize;
+            found &= found - 1;
+            if scores[at] >= self.least() {
+                self.offer(docs[at], scores[at]);
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ use super::{Counts, Job, Sink, exhaustive, windowed};
 use crate::arena::Arena;
 use crate::format::forward::{self, Forward};
 use crate::format::inverted::{self, Inverted};
+use crate::order::order;
 use crate::query::{Exclusion, SparseQuery};
 use crate::vector::{SparseVector, TokenId};
 
@@ -21,11 +22,11 @@ pub(super) const VOCAB: u32 = 12;
 pub(super) fn files(vectors: &[SparseVector], window_log2: u32) -> (Vec<u8>, Vec<u8>, u32) {
     let mut arena = Arena::default();
     vectors.iter().for_each(|vector| arena.add(vector));
-    let docs = arena.docs();
-    let lists = arena.invert();
-    let inverted = inverted::write(Vec::new(), (docs, VOCAB), window_log2, &lists).unwrap();
+    let order = order(&arena).unwrap();
+    let lists = arena.invert(&order);
+    let inverted = inverted::write(Vec::new(), &order, VOCAB, window_log2, &lists).unwrap();
     let forward = forward::write(Vec::new(), VOCAB, &arena).unwrap();
-    (inverted, forward, docs)
+    (inverted, forward, u32::try_from(order.len()).unwrap())
 }
 
 fn open(vectors: &[SparseVector], window_log2: u32) -> (Inverted, Forward) {
@@ -84,19 +85,20 @@ impl Sink for Best {
 type Found = (Counts, Vec<(u32, u32)>, Option<(u32, u32)>);
 
 fn find(job: &Job<'_>, run: &mut dyn FnMut(&Job<'_>, &mut dyn Sink) -> Counts) -> Found {
-    let (mut all, mut best, mut pruned) = (All::default(), Best::default(), Best::default());
+    let (mut all, mut best) = (All::default(), Best::default());
     let counts = run(job, &mut all);
     assert_eq!(run(job, &mut best), counts);
-    run(&Job { counting: false, ..*job }, &mut pruned);
     let best = first_of_best(&best.offered);
+    let mut pruned = Best::default();
+    run(&Job { counting: false, ..*job }, &mut pruned);
     assert_eq!(first_of_best(&pruned.offered), best);
+    all.found.sort_unstable();
     (counts, all.found, best)
 }
 
-/// The first document with the highest score: all before it are lower, so none may be passed over.
+/// The first document with the highest score: none that reaches it may be passed over.
 fn first_of_best(offered: &[(u32, u32)]) -> Option<(u32, u32)> {
-    let most = offered.iter().map(|(_, score)| *score).max()?;
-    offered.iter().find(|(_, score)| *score == most).copied()
+    offered.iter().copied().max_by_key(|(doc, score)| (*score, std::cmp::Reverse(*doc)))
 }
 
 proptest! {
@@ -117,7 +119,15 @@ proptest! {
         for query in &queries {
             for (alive, filter) in [(None, None), (Some(alive), None), (Some(alive), Some(filter))] {
                 let (inverted, forward) = (&inverted, &forward);
-                let job = Job { query, inverted, forward, floor, counting: true, alive, filter };
+                let job = Job {
+                    query,
+                    inverted,
+                    forward,
+                    floor,
+                    counting: true,
+                    alive,
+                    filter,
+                };
                 let slow = find(&job, &mut |job, sink| exhaustive::run(job, sink).unwrap());
                 for scratch in &mut scratches {
                     let fast =

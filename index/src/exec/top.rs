@@ -1,13 +1,13 @@
 //! Where matches go: the best k, a rank, or a plain list.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::cmp::Ordering;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use tantivy::DocAddress;
 use tantivy::columnar::Column;
 
 use super::Sink;
+use super::kth::KthGreatest;
 
 /// A hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,45 +43,82 @@ pub(crate) fn key_of(keys: &Column<u64>, doc: u32) -> u64 {
 /// The best so far of all segments that a thread has searched.
 pub(crate) struct Top<'a> {
     /// `None` keeps all.
-    limit: Option<usize>,
-    /// The worst of the kept on top.
-    heap: BinaryHeap<Reverse<ScoredDoc>>,
-    /// The worst of the kept of any thread that has enough: below it nothing is of use to anyone. It
-    /// only rises, and an old value only costs work, so relaxed order is enough.
+    limit: Option<Limit>,
+    /// The hits that were of use when they came.
+    candidates: Vec<Candidate>,
+    /// The worst score that is of use to any thread. It only rises, and an old value only costs work, so
+    /// relaxed order is enough.
     least: &'a AtomicU32,
 }
+
+/// How many hits are kept, and what they need.
+struct Limit {
+    hits: usize,
+    /// Of as many scores as hits.
+    scores: KthGreatest,
+    /// How many candidates make it worth to drop those that are no longer of use.
+    room: usize,
+}
+
+/// A hit whose key was not looked up: most candidates are not among the best in the end.
+#[derive(Clone, Copy)]
+struct Candidate {
+    score: u32,
+    address: DocAddress,
+}
+
+/// The candidates that always have room.
+const ROOM: usize = 64;
 
 impl<'a> Top<'a> {
     /// Keeps the best `k` after the first `offset`; all after it for k = 0. `least`, at first 0, is
     /// shared by the threads of a search.
     pub(crate) fn new(k: usize, offset: usize, least: &'a AtomicU32) -> Self {
-        let limit = (k > 0).then(|| k.saturating_add(offset));
-        Self { limit, heap: BinaryHeap::new(), least }
+        let hits = k.saturating_add(offset);
+        let limit = (k > 0).then(|| Limit { hits, scores: KthGreatest::new(hits), room: ROOM });
+        Self { limit, candidates: Vec::with_capacity(ROOM), least }
     }
 
     /// Takes in what another thread has kept.
     pub(crate) fn absorb(&mut self, other: Self) {
-        other.heap.into_iter().for_each(|Reverse(hit)| self.push(hit));
+        other.candidates.into_iter().for_each(|hit| self.push(hit));
     }
 
     /// The hits from best to worst, without the first `offset`.
-    pub(crate) fn into_hits(self, offset: usize) -> Vec<ScoredDoc> {
-        let sorted = self.heap.into_sorted_vec();
-        sorted.into_iter().skip(offset).map(|Reverse(hit)| hit).collect()
+    pub(crate) fn into_hits(
+        mut self,
+        offset: usize,
+        key: impl Fn(DocAddress) -> u64,
+    ) -> Vec<ScoredDoc> {
+        self.drop_useless();
+        let with_key =
+            |Candidate { score, address }| ScoredDoc { score, key: key(address), address };
+        let mut hits: Vec<_> = self.candidates.into_iter().map(with_key).collect();
+        hits.sort_unstable_by(|a, b| b.cmp(a));
+        hits.truncate(self.limit.map_or(usize::MAX, |limit| limit.hits));
+        hits.drain(..offset.min(hits.len()));
+        hits
     }
 
-    fn is_full(&self) -> bool {
-        self.limit.is_some_and(|limit| self.heap.len() >= limit)
-    }
-
-    fn push(&mut self, hit: ScoredDoc) {
-        if !self.is_full() {
-            self.heap.push(Reverse(hit));
-        } else if let Some(mut worst) = self.heap.peek_mut().filter(|worst| hit > worst.0) {
-            worst.0 = hit;
+    #[inline]
+    fn push(&mut self, hit: Candidate) {
+        self.candidates.push(hit);
+        let Some(limit) = &mut self.limit else { return };
+        let least = limit.scores.insert(hit.score);
+        if least > self.least.load(Relaxed) {
+            self.least.fetch_max(least, Relaxed);
         }
-        if let (true, Some(Reverse(worst))) = (self.is_full(), self.heap.peek()) {
-            self.least.fetch_max(worst.score, Relaxed);
+        if self.candidates.len() > limit.room {
+            self.drop_useless();
+        }
+    }
+
+    fn drop_useless(&mut self) {
+        let least = self.least.load(Relaxed);
+        self.candidates.retain(|hit| hit.score >= least);
+        if let Some(limit) = &mut self.limit {
+            // So that dropping takes no more time than keeping.
+            limit.room = ROOM.max(2 * self.candidates.len());
         }
     }
 }
@@ -90,7 +127,6 @@ impl<'a> Top<'a> {
 pub(crate) struct SegmentTop<'a, 't> {
     pub(crate) top: &'a mut Top<'t>,
     pub(crate) segment: u32,
-    pub(crate) keys: &'a Column<u64>,
 }
 
 impl Sink for SegmentTop<'_, '_> {
@@ -99,8 +135,7 @@ impl Sink for SegmentTop<'_, '_> {
     }
 
     fn offer(&mut self, doc: u32, score: u32) {
-        let address = DocAddress::new(self.segment, doc);
-        self.top.push(ScoredDoc { score, key: key_of(self.keys, doc), address });
+        self.top.push(Candidate { score, address: DocAddress::new(self.segment, doc) });
     }
 }
 
@@ -124,7 +159,7 @@ impl Sink for Better<'_> {
     }
 }
 
-/// Keeps every match of one segment, by rising document.
+/// Keeps every match of one segment.
 #[derive(Default)]
 pub(crate) struct All {
     pub(crate) found: Vec<(u32, u32)>,
@@ -149,26 +184,26 @@ mod tests {
     proptest! {
         #[test]
         fn the_top_k_equals_sort_and_cut(
-            scores in proptest::collection::vec(1_u32..6, 0..100),
-            k in 0_usize..20,
+            scores in proptest::collection::vec(1_u32..6, 0..400),
+            k in prop_oneof![0_usize..20, 50_usize..90],
             offset in 0_usize..20,
         ) {
-            let hits: Vec<_> = (0_u32..).zip(&scores).map(|(doc, &score)| ScoredDoc {
-                score,
-                key: u64::from(doc * 37 % 101),
-                address: DocAddress::new(0, doc),
-            }).collect();
+            let key = |address: DocAddress| u64::from(address.doc_id * 37 % 101);
+            let address = |doc| DocAddress::new(0, doc);
             let least = AtomicU32::new(0);
             let (mut top, mut other) = (Top::new(k, offset, &least), Top::new(k, offset, &least));
-            for hit in &hits {
-                if hit.key % 2 == 1 { top.push(*hit) } else { other.push(*hit) }
+            let mut slow = Vec::new();
+            for (doc, &score) in (0_u32..).zip(&scores) {
+                let hit = ScoredDoc { score, key: key(address(doc)), address: address(doc) };
+                let part = if hit.key % 2 == 1 { &mut top } else { &mut other };
+                SegmentTop { top: part, segment: 0 }.offer(doc, score);
+                slow.push(hit);
             }
             top.absorb(other);
-            let mut slow = hits;
             slow.sort_by(|a, b| b.cmp(a));
             let wanted = if k == 0 { usize::MAX } else { k };
             let slow: Vec<_> = slow.into_iter().skip(offset).take(wanted).collect();
-            prop_assert_eq!(top.into_hits(offset), slow);
+            prop_assert_eq!(top.into_hits(offset, key), slow);
         }
     }
 }

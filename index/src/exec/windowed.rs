@@ -1,15 +1,15 @@
 //! Windowed accumulation: the postings of a query's tokens are added into one small accumulator.
 //!
 //! Windows of documents are worked through in order. Cells of few postings add `weight · impact` to
-//! their documents' scores one by one. Then the window is swept in blocks of 64: cells of many
-//! postings are added, whole blocks at a time, scores are compared with the least that is still of
-//! use, and cleared in the same pass.
+//! their documents' scores one by one. Then the window's blocks of 64 documents are visited: the cells
+//! of many postings are added, and scores are compared with the least that is still of use.
 //!
 //! Two bounds save work. A window is passed over when the sum of its tokens' greatest impacts stays
 //! below what is needed, and a block when its greatest score so far and the greatest impacts that
 //! the cells of many postings have in it do. What is needed is the floor when matches are counted,
-//! and the k-th score so far when they are not. Only *less* is passed over: an equal score may win
-//! by its key.
+//! and the k-th score so far when they are not. Then blocks that may hold the best are visited before
+//! the others, so that this score is soon high. Only *less* is passed over: an equal score may win by
+//! its key.
 
 use super::simd::{Dense, Level, Simd, Task, prefetch};
 use super::{Counts, Job, Sink};
@@ -23,13 +23,12 @@ const WORDS: usize = MAX_WINDOW / BLOCK;
 /// One bit for each document of a window.
 type Bits = [u64; WORDS];
 
-/// Memory of a search, used for every segment. Scores are all zero between windows; `removed` between
-/// segments.
+/// Memory of a search, used for every segment. Scores and `removed` are all zero between windows.
 pub(crate) struct Scratch {
     level: Level,
     scores: Box<[[u32; BLOCK]; WORDS]>,
-    /// What the cells of many postings can add to a document of each block.
-    bounds: [u32; WORDS],
+    /// The most that a document of each block can score; 0 if that is known to be of no use.
+    bounds: [[u32; BLOCK]; WORDS / BLOCK],
     removed: Bits,
     part: Bits,
     other: Bits,
@@ -39,7 +38,14 @@ impl Scratch {
     pub(crate) fn new(level: Level) -> Self {
         let empty = [0; WORDS];
         let scores = Box::new([[0; BLOCK]; WORDS]);
-        Self { level, scores, bounds: [0; WORDS], removed: empty, part: empty, other: empty }
+        Self {
+            level,
+            scores,
+            bounds: [[0; BLOCK]; WORDS / BLOCK],
+            removed: empty,
+            part: empty,
+            other: empty,
+        }
     }
 }
 
@@ -108,7 +114,6 @@ impl Task for Segment<'_, '_> {
         let mut counts = Counts::default();
         let (mut few, mut dense) =
             (Vec::with_capacity(terms.len()), Vec::with_capacity(terms.len()));
-        scratch.removed.fill(0);
         for window in 0..job.inverted.windows().count() {
             if bound(&terms, window) < u64::from(job.needed(sink)) {
                 continue;
@@ -123,17 +128,25 @@ impl Task for Segment<'_, '_> {
                         prefetch(impacts);
                         few.push((ids, impacts, *weight));
                     }
-                    Cell::Many { bits, maxima, impacts } => {
-                        dense.push(Dense { bits, maxima, impacts, weight: *weight });
+                    Cell::Many { bits, before, maxima, impacts } => {
+                        dense.push(Dense { bits, before, maxima, impacts, weight: *weight });
                     }
                 }
             }
             for (ids, impacts, weight) in &few {
                 accumulate(scratch.scores.as_flattened_mut(), ids, impacts, *weight);
             }
-            set_bounds(&mut scratch.bounds, &dense);
+            let blocks = job.inverted.windows().len(window).div_ceil(BLOCK);
+            set_bounds(simd, scratch, !few.is_empty(), &dense, blocks);
             mark_removed(&removals, window, scratch);
-            sweep(simd, job, window, &mut dense, scratch, sink, &mut counts);
+            let first = job.inverted.windows().first(window);
+            Sweep { simd, job, first, dense: &dense, scratch, sink, counts: &mut counts }.run();
+            if !few.is_empty() {
+                scratch.scores[..blocks].fill([0; BLOCK]);
+            }
+            if !removals.is_empty() {
+                scratch.removed.fill(0);
+            }
         }
         counts
     }
@@ -168,10 +181,23 @@ fn accumulate(scores: &mut [u32], ids: &[u16], impacts: &[u8], weight: u8) {
     }
 }
 
-/// What cells of many postings can add at most, block by block.
+/// The most that a document of each block can score: the greatest score that few postings gave, and what
+/// cells of many can add.
 #[inline(always)]
-fn set_bounds(bounds: &mut [u32; WORDS], dense: &[Dense<'_>]) {
+fn set_bounds<S: Simd>(
+    simd: S,
+    scratch: &mut Scratch,
+    few: bool,
+    dense: &[Dense<'_>],
+    blocks: usize,
+) {
+    let bounds = scratch.bounds.as_flattened_mut();
     bounds.fill(0);
+    if few {
+        for (bound, scores) in bounds.iter_mut().zip(&scratch.scores[..blocks]) {
+            *bound = simd.greatest(scores);
+        }
+    }
     for cell in dense {
         let weight = u32::from(cell.weight);
         for (bound, maximum) in bounds.iter_mut().zip(cell.maxima) {
@@ -183,10 +209,6 @@ fn set_bounds(bounds: &mut [u32; WORDS], dense: &[Dense<'_>]) {
 /// Sets `removed` to the documents of the window that some exclusion removes.
 fn mark_removed(removals: &[Removal<'_>], window: usize, scratch: &mut Scratch) {
     let Scratch { removed, part, other, .. } = scratch;
-    if removals.is_empty() {
-        return;
-    }
-    removed.fill(0);
     for removal in removals {
         part.fill(u64::MAX);
         for list in &removal.lists {
@@ -201,50 +223,63 @@ fn mark_removed(removals: &[Removal<'_>], window: usize, scratch: &mut Scratch) 
     }
 }
 
-/// Completes, reads and clears the window's scores.
-#[inline(always)]
-fn sweep<S: Simd>(
+/// Completes, reads and clears the scores of the blocks that may hold a match.
+struct Sweep<'a, 's, S> {
     simd: S,
-    job: &Job<'_>,
-    window: usize,
-    dense: &mut [Dense<'_>],
-    scratch: &mut Scratch,
-    sink: &mut dyn Sink,
-    counts: &mut Counts,
-) {
-    let windows = job.inverted.windows();
-    let first = windows.first(window);
-    let blocks = windows.len(window).div_ceil(BLOCK);
-    let mut needed = job.needed(sink);
-    for (at, scores) in scratch.scores.iter_mut().take(blocks).enumerate() {
-        let most = simd.greatest(scores);
-        let allowed = job.allowed(first as usize / BLOCK + at);
-        if most + scratch.bounds[at] < needed || allowed == 0 {
-            dense.iter_mut().for_each(|cell| cell.skip(at));
-        } else {
-            simd.add(scores, dense, at);
-            let found = simd.at_least(scores, needed) & allowed;
-            if found != 0 {
-                let removed = found & scratch.removed[at];
-                counts.excluded += u64::from(removed.count_ones());
-                let kept = found & !removed;
-                counts.matched += u64::from(kept.count_ones());
-                offer(scores, kept, first as usize + at * BLOCK, sink);
-                needed = job.needed(sink);
-            }
-        }
-        *scores = [0; BLOCK];
-    }
+    job: &'a Job<'a>,
+    /// The window's first document.
+    first: u32,
+    dense: &'a [Dense<'a>],
+    scratch: &'a mut Scratch,
+    sink: &'a mut (dyn Sink + 's),
+    counts: &'a mut Counts,
 }
 
-fn offer(scores: &[u32; BLOCK], mut kept: u64, first: usize, sink: &mut dyn Sink) {
-    while kept != 0 {
-        let at = kept.trailing_zeros() as usize;
-        kept &= kept - 1;
-        if scores[at] >= sink.least() {
-            // A segment's documents are counted by a `u32`.
-            let doc = u32::try_from(first + at).unwrap_or(u32::MAX);
-            sink.offer(doc, scores[at]);
+impl<S: Simd> Sweep<'_, '_, S> {
+    #[inline(always)]
+    fn run(mut self) {
+        if !self.job.counting {
+            let most = self.scratch.bounds.as_flattened().iter().copied().fold(0, u32::max);
+            self.visit(most - most / 8);
         }
+        self.visit(1);
+    }
+
+    /// Visits the blocks that were not yet visited and whose bound reaches `floor` and what is needed.
+    #[inline(always)]
+    fn visit(&mut self, floor: u32) {
+        let mut needed = self.job.needed(self.sink);
+        for group in 0..self.scratch.bounds.len() {
+            let mut found = self.simd.at_least(&self.scratch.bounds[group], floor.max(needed));
+            while found != 0 {
+                let at = found.trailing_zeros() as usize;
+                found &= found - 1;
+                if self.scratch.bounds[group][at] >= needed {
+                    // Nothing reaches a bound of 0: it is not visited again.
+                    self.scratch.bounds[group][at] = 0;
+                    self.block(group * BLOCK + at, needed);
+                    needed = self.job.needed(self.sink);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn block(&mut self, at: usize, needed: u32) {
+        let first = self.first as usize + at * BLOCK;
+        let allowed = self.job.allowed(first / BLOCK);
+        if allowed == 0 {
+            return;
+        }
+        let scores = &mut self.scratch.scores[at];
+        let found = self.simd.add(scores, self.dense, at, needed) & allowed;
+        if found != 0 {
+            let removed = found & self.scratch.removed[at];
+            let kept = found & !removed;
+            self.counts.excluded += u64::from(removed.count_ones());
+            self.counts.matched += u64::from(kept.count_ones());
+            self.sink.offer_block(&self.job.inverted.order()[first..], kept, scores);
+        }
+        *scores = [0; BLOCK];
     }
 }

@@ -59,15 +59,18 @@ fn to_dump(bytes: &[u8]) -> String {
 
 #[test]
 fn the_inverted_file_is_the_one_in_format_md() {
-    let written = inverted::write(Vec::new(), (3, VOCAB), WINDOW_LOG2, &arena().invert()).unwrap();
+    let order = [2, 0, 1];
+    let lists = arena().invert(&order);
+    let written = inverted::write(Vec::new(), &order, VOCAB, WINDOW_LOG2, &lists).unwrap();
     let bytes = dump("### `.swx`");
     assert!(bytes == written, "should be\n{}", to_dump(&written));
     let file = Inverted::open(OwnedBytes::new(bytes), PathBuf::from("a.swx"), 3, VOCAB).unwrap();
     verify::inverted(&file).unwrap();
     assert_eq!(file.tokens(), [2, 7]);
     let postings = |list| file.list(list).unwrap().cell(0).postings().collect::<Vec<_>>();
-    assert_eq!(postings(0), [(0, 5)]);
-    assert_eq!(postings(1), [(0, 255), (2, 1)]);
+    assert_eq!(file.order(), order);
+    assert_eq!(postings(0), [(1, 5)]);
+    assert_eq!(postings(1), [(0, 1), (1, 255)]);
     assert_eq!(file.statistics(1), (2, 255));
 }
 

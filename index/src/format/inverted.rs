@@ -1,8 +1,8 @@
 //! The `.swx` file: for every token the documents that have it, with impacts.
 //!
-//! Documents are cut into windows of 2^14. A list is one run of postings, rising by document, cut
-//! into the cells of its windows ([`super::cell`]). A search adds into an accumulator that stays in a
-//! fast cache, and decodes nothing.
+//! Documents stand in an order of this file's own ([`crate::order`]): each has a place. Places are cut
+//! into windows of 2^14. A list is one run of postings, rising by place, cut into the cells of its windows
+//! ([`super::cell`]). A search adds into an accumulator that stays in a fast cache, and decodes nothing.
 //!
 //! On open the structure is verified; a list's postings are when it is first read.
 
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use tantivy::directory::OwnedBytes;
 
-use super::cell::{self, BLOCK, Cell, many_len};
+use super::cell::{self, BLOCK, Cell, ids_len};
 use super::container::{Container, ContainerWriter, Facts, Kind};
 use crate::error::{Fault, FileError};
 use crate::touched::Touched;
@@ -35,10 +35,11 @@ const ID_STARTS: usize = 4;
 const MAXIMA: usize = 5;
 const WINDOW_MAXIMA: usize = 6;
 const CHECKSUMS: usize = 7;
+const ORDER: usize = 8;
 
 static KIND: Kind = Kind {
     magic: *b"SWX\0\r\n\x1a\n",
-    version: 2,
+    version: 3,
     sections: &[
         "ids",
         "impacts",
@@ -48,6 +49,7 @@ static KIND: Kind = Kind {
         "maxima",
         "window maxima",
         "checksums",
+        "order",
     ],
 };
 
@@ -75,11 +77,11 @@ pub(crate) enum WriteError {
 
 /// The lists to write, by rising token. It is walked twice, as ids and impacts are two columns.
 pub(crate) trait Lists {
-    /// Calls `visit(token, documents, impacts)` for every list that is not empty.
+    /// Calls `visit(token, places, impacts)` for every list that is not empty.
     fn visit(&self, visit: &mut Visit<'_>) -> Result<(), WriteError>;
 }
 
-/// Takes one list: token, rising documents, their impacts.
+/// Takes one list: token, rising places of documents, their impacts.
 pub(crate) type Visit<'a> = dyn FnMut(u16, &[u32], &[u8]) -> Result<(), WriteError> + 'a;
 
 /// What is gathered while ids are written, and written after them.
@@ -168,13 +170,15 @@ impl Windows {
     }
 }
 
-/// Writes the file for `docs` documents over a vocabulary of `vocab` tokens.
+/// Writes the file for documents in this order over a vocabulary of `vocab` tokens.
 pub(crate) fn write<W: Write>(
     out: W,
-    (docs, vocab): (u32, u32),
+    order: &[u32],
+    vocab: u32,
     window_log2: u32,
     lists: &impl Lists,
 ) -> Result<W, WriteError> {
+    let docs = u32::try_from(order.len()).map_err(io::Error::other)?;
     let windows = Windows { docs, log2: window_log2 };
     let mut file = ContainerWriter::new(out, &KIND)?;
     let mut directory = Directory::default();
@@ -193,6 +197,7 @@ pub(crate) fn write<W: Write>(
     file.section(|out| out.write(&directory.maxima))?;
     file.section(|out| out.write(&directory.window_maxima))?;
     file.section(|out| out.write(&directory.checksums))?;
+    file.section(|out| out.write(order))?;
     let lists = u32::try_from(directory.tokens.len()).map_err(io::Error::other)?;
     let facts = Facts { docs, vocab, postings: directory.postings, lists, window_log2 };
     Ok(file.finish(facts)?)
@@ -240,12 +245,12 @@ impl<'a> List<'a> {
         self.maxima[window]
     }
 
-    /// The impact of the `at`-th posting of the list, if it is that of a document.
-    pub(crate) fn impact_at(&self, doc: u32, at: usize) -> Option<u8> {
-        let window = self.windows.of(doc);
+    /// The impact of the `at`-th posting of the list, if it is that of the document at a place.
+    pub(crate) fn impact_at(&self, place: u32, at: usize) -> Option<u8> {
+        let window = self.windows.of(place);
         let inside =
             at.checked_sub(self.before(window)).filter(|_| at < self.before(window + 1))?;
-        self.cell(window).impact_at(inside, self.windows.local_id(doc))
+        self.cell(window).impact_at(inside, self.windows.local_id(place))
     }
 
     /// Postings of the list.
@@ -289,8 +294,9 @@ impl Inverted {
             file,
         };
         inverted.check_lengths(facts.postings)?;
-        (TOKENS..=CHECKSUMS).try_for_each(|section| inverted.file.verify_section(section))?;
+        (TOKENS..=ORDER).try_for_each(|section| inverted.file.verify_section(section))?;
         inverted.check_tokens(vocab)?;
+        inverted.check_order()?;
         inverted.check_cells()?;
         inverted.groups = groups(inverted.tokens());
         Ok(inverted)
@@ -309,6 +315,7 @@ impl Inverted {
         file.expect::<u8>(MAXIMA, lists)?;
         file.expect::<u8>(WINDOW_MAXIMA, cells)?;
         file.expect::<u32>(CHECKSUMS, lists)?;
+        file.expect::<u32>(ORDER, self.windows.docs as usize)?;
         let ids = self.id_starts()[cells] as usize;
         file.expect::<u16>(IDS, ids)
     }
@@ -320,6 +327,21 @@ impl Inverted {
             return Err(self
                 .file
                 .broken("section tokens", "tokens rise and are in the vocabulary"));
+        }
+        Ok(())
+    }
+
+    fn check_order(&self) -> Result<(), FileError> {
+        let mut seen = vec![0_u64; (self.windows.docs as usize).div_ceil(64)];
+        let mut is_new = |doc: &u32| {
+            let word = seen.get_mut(*doc as usize / 64).filter(|_| *doc < self.windows.docs)?;
+            let bit = 1 << (doc % 64);
+            let new = *word & bit == 0;
+            *word |= bit;
+            new.then_some(())
+        };
+        if self.order().iter().any(|doc| is_new(doc).is_none()) {
+            return Err(self.file.broken("section order", "every document has one place"));
         }
         Ok(())
     }
@@ -336,14 +358,14 @@ impl Inverted {
                 .broken("section starts", "starts rise from 0 to the last posting"));
         }
         let lengths: Vec<_> =
-            (0..self.windows.count()).map(|window| many_len(self.windows.len(window))).collect();
+            (0..self.windows.count()).map(|window| self.windows.len(window)).collect();
         let mut cells = starts.windows(2).zip(id_starts.windows(2)).zip(lengths.iter().cycle());
-        let formed = |((postings, ids), many): ((&[u32], &[u32]), &usize)| {
+        let formed = |((postings, ids), docs): ((&[u32], &[u32]), &usize)| {
             let count = (postings[1] - postings[0]) as usize;
-            ids[1].checked_sub(ids[0]) == u32::try_from(count.min(*many)).ok()
+            ids[1].checked_sub(ids[0]) == u32::try_from(ids_len(count, *docs)).ok()
         };
         if id_starts[0] != 0 || !cells.all(formed) {
-            return Err(self.file.broken("section id starts", "a cell has the smaller form"));
+            return Err(self.file.broken("section id starts", "a cell has the form of its length"));
         }
         Ok(())
     }
@@ -361,7 +383,21 @@ impl Inverted {
         self.file.section(TOKENS)
     }
 
-    /// The place of a token's list.
+    /// The document at each place.
+    pub(crate) fn order(&self) -> &[u32] {
+        self.file.section(ORDER)
+    }
+
+    /// The bits of documents as bits of places.
+    pub(crate) fn by_place(&self, bits: &[u64]) -> Box<[u64]> {
+        let word = |docs: &[u32]| {
+            let bit = |doc: &u32| bits[*doc as usize / 64] >> (doc % 64) & 1;
+            docs.iter().enumerate().fold(0, |word, (at, doc)| word | bit(doc) << at)
+        };
+        self.order().chunks(BLOCK).map(word).collect()
+    }
+
+    /// Which list is a token's.
     #[inline]
     pub(crate) fn find(&self, token: u16) -> Option<usize> {
         let Group { bits, first } = self.groups[usize::from(token) / 64];
@@ -471,19 +507,21 @@ fn groups(tokens: &[u16]) -> Box<[Group]> {
 }
 
 /// Whether a cell holds exactly these impacts, for rising documents of a window of `docs`; of *many*,
-/// that its blocks' maxima are those of the impacts.
+/// that its blocks' numbers are those of the impacts.
 fn is_formed(cell: Cell<'_>, impacts: &[u8], docs: usize) -> bool {
     match cell {
         Cell::Few { ids, .. } => {
             ids.is_sorted_by(|a, b| a < b) && ids.last().is_none_or(|id| usize::from(*id) < docs)
         }
-        Cell::Many { bits, maxima, .. } => {
+        Cell::Many { bits, before, maxima, .. } => {
             let mut at = 0;
-            let whole = bits.iter().zip(maxima).all(|(bits, maximum)| {
+            let whole = bits.iter().zip(before).zip(maxima).all(|((bits, before), maximum)| {
                 let from = at;
                 at += cell::word(*bits).count_ones() as usize;
                 let block = impacts.get(from..at);
-                block.is_some_and(|block| block.iter().copied().max().unwrap_or(0) == *maximum)
+                let greatest = |block: &[u8]| block.iter().copied().max().unwrap_or(0);
+                usize::from(*before) == from
+                    && block.is_some_and(|block| greatest(block) == *maximum)
             });
             let beyond = bits.last().filter(|_| !docs.is_multiple_of(BLOCK));
             let none_beyond = beyond.is_none_or(|bits| cell::word(*bits) >> (docs % BLOCK) == 0);

@@ -29,7 +29,11 @@ impl Lists for OneList {
 }
 
 fn list_file(list: &OneList) -> Vec<u8> {
-    inverted::write(Vec::new(), (DOCS, VOCAB), WINDOW_LOG2, list).unwrap()
+    ordered_file(list, &(0..DOCS).collect::<Vec<_>>())
+}
+
+fn ordered_file(list: &OneList, order: &[u32]) -> Vec<u8> {
+    inverted::write(Vec::new(), order, VOCAB, WINDOW_LOG2, list).unwrap()
 }
 
 fn open_inverted(bytes: Vec<u8>, docs: u32, vocab: u32) -> Result<Inverted, FileError> {
@@ -50,7 +54,7 @@ fn a_sound_list_is_read() {
 }
 
 #[test]
-fn a_list_of_many_is_bits_and_blocks_maxima() {
+fn a_list_of_many_is_bits_and_numbers_of_blocks() {
     let docs: Vec<u32> = (0..DOCS).filter(|doc| doc % 5 != 3).collect();
     let impacts: Vec<u8> = docs.iter().map(|doc| 1 + u8::try_from(doc % 90).unwrap()).collect();
     let list = OneList { token: 3, docs, impacts };
@@ -60,17 +64,18 @@ fn a_list_of_many_is_bits_and_blocks_maxima() {
     let postings: Vec<_> = cell.postings().map(|(id, impact)| (u32::from(id), impact)).collect();
     let given: Vec<_> = list.docs.iter().copied().zip(list.impacts.iter().copied()).collect();
     assert_eq!(postings, given);
-    let Cell::Many { bits, maxima, .. } = cell else { panic!("a list of few") };
-    assert_eq!((bits.len(), maxima), (2, &[63, 90][..]));
+    let Cell::Many { bits, before, maxima, .. } = cell else { panic!("a list of few") };
+    assert_eq!((bits.len(), before, maxima), (2, &[0, 51][..], &[63, 90][..]));
 }
 
 #[test]
-fn bits_beyond_the_window_and_false_maxima_are_never_read() {
+fn bits_beyond_the_window_and_false_numbers_of_blocks_are_never_read() {
     let list = OneList { token: 3, docs: (0..DOCS).collect(), impacts: vec![9; DOCS as usize] };
     let sound = list_file(&list);
-    // Bits and maxima begin at 64: 16 bytes of bits, then the two maxima. The list's checksum and that
-    // of the section are made to hold, so that only the structure is wrong.
-    for (at, value) in [(64 + 15, 1), (64 + 12, 14), (64 + 16, 8), (64 + 17, 10)] {
+    // They begin at 64: 16 bytes of bits, two counts of postings before, two maxima. The list's checksum
+    // and that of the section are made to hold, so that only the structure is wrong.
+    let wrong = [(15, 1), (12, 14), (16, 1), (18, 63), (19, 1), (20, 8), (21, 10)];
+    for (at, value) in wrong.map(|(at, value)| (64 + at, value)) {
         let mut bytes = sound.clone();
         bytes[at] = value;
         fix_list_checksum(&mut bytes);
@@ -112,6 +117,19 @@ fn ids_outside_of_their_window_are_never_read() {
 }
 
 #[test]
+fn every_document_has_one_place() {
+    let order: Vec<_> = (0..DOCS).rev().collect();
+    let file = open_inverted(ordered_file(&sound_list(), &order), DOCS, VOCAB).unwrap();
+    assert_eq!(file.order()[..2], [99, 98]);
+    for wrong in [98, 100, u32::MAX] {
+        let mut order = order.clone();
+        order[0] = wrong;
+        let error = open_inverted(ordered_file(&sound_list(), &order), DOCS, VOCAB).err().unwrap();
+        assert!(error.to_string().contains("section order"), "{error}");
+    }
+}
+
+#[test]
 fn an_impact_of_zero_and_a_token_beyond_the_vocabulary_are_refused() {
     let zero = list_file(&OneList { impacts: vec![1, 0, 3], ..sound_list() });
     assert!(open_inverted(zero, DOCS, VOCAB).unwrap().list(0).is_err());
@@ -130,25 +148,25 @@ fn a_file_of_another_size_or_vocabulary_is_refused_by_both_numbers() {
 #[test]
 fn a_newer_version_and_another_kind_are_told_apart_from_damage() {
     let mut newer = list_file(&sound_list());
-    newer[8] = 3;
+    newer[8] = 4;
     let error = open_inverted(newer.clone(), DOCS, VOCAB).err().unwrap();
     assert!(matches!(error.fault, Fault::Checksum { .. }), "{error}");
     fix_table_checksum(&mut newer);
     let error = open_inverted(newer, DOCS, VOCAB).err().unwrap();
-    assert!(matches!(error.fault, Fault::TooNew { found: 3, known: 2 }), "{error}");
+    assert!(matches!(error.fault, Fault::TooNew { found: 4, known: 3 }), "{error}");
     let mut older = list_file(&sound_list());
-    older[8] = 1;
+    older[8] = 2;
     fix_table_checksum(&mut older);
     let error = open_inverted(older, DOCS, VOCAB).err().unwrap();
-    assert!(matches!(error.fault, Fault::TooOld { found: 1, known: 2 }), "{error}");
+    assert!(matches!(error.fault, Fault::TooOld { found: 2, known: 3 }), "{error}");
     let mut other = list_file(&sound_list());
     other[0] = b'X';
     let error = open_inverted(other, DOCS, VOCAB).err().unwrap();
     assert!(matches!(error.fault, Fault::Kind), "{error}");
 }
 
-/// Bytes of the tail: 24 of facts, 24 for each of 8 sections, 8 of trailer.
-const TAIL: usize = 224;
+/// Bytes of the tail: 24 of facts, 24 for each of 9 sections, 8 of trailer.
+const TAIL: usize = 248;
 
 /// Makes the checksum of head and tail hold again.
 fn fix_table_checksum(bytes: &mut [u8]) {
@@ -188,9 +206,13 @@ fn a_document_that_is_no_vector_is_never_read() {
 
 #[test]
 fn a_posting_that_only_one_file_has_is_found() {
+    // The last document is at place 0.
+    let order: Vec<_> = (0..DOCS).rev().collect();
     let list = |docs: Vec<u32>| {
         let impacts = vec![7; docs.len()];
-        open_inverted(list_file(&OneList { token: 9, docs, impacts }), DOCS, VOCAB).unwrap()
+        let docs = docs.into_iter().map(|doc| DOCS - 1 - doc).rev().collect();
+        let bytes = ordered_file(&OneList { token: 9, docs, impacts }, &order);
+        open_inverted(bytes, DOCS, VOCAB).unwrap()
     };
     let documents = (0..DOCS).map(|doc| match doc {
         4 | 70 => (vec![9], vec![7]),

@@ -18,7 +18,7 @@ pub(crate) fn forward(file: &Forward) -> Result<(), FileError> {
 
 /// Whether both hold the same postings. Both must have been verified alone before.
 ///
-/// Documents are read in order while a cursor moves along each list, so memory is a few bytes per
+/// Documents are read in the inverted file's order while a cursor moves along each list, so memory is a few bytes per
 /// token. Each posting of the forward file must be the next one of its list; as both files have
 /// the same number of postings, none can be left over.
 pub(crate) fn agreement(inverted: &Inverted, forward: &Forward) -> Result<(), FileError> {
@@ -27,12 +27,12 @@ pub(crate) fn agreement(inverted: &Inverted, forward: &Forward) -> Result<(), Fi
         fault: Fault::Disagreement { doc, token },
     };
     let mut lists = cursors(inverted)?;
-    for doc in 0..forward.docs() {
+    for (place, &doc) in (0_u32..).zip(inverted.order()) {
         let entries = forward.document(doc)?;
         for (&token, &impact) in entries.tokens.iter().zip(entries.impacts) {
             let next = lists[usize::from(token)].as_mut().and_then(|(list, read)| {
                 *read += 1;
-                list.impact_at(doc, *read - 1)
+                list.impact_at(place, *read - 1)
             });
             if next != Some(impact) {
                 return Err(disagree(doc, token));

@@ -10,7 +10,7 @@ use std::arch::x86_64::{
 };
 
 use super::{Dense, Plain, Simd, Task, filled};
-use crate::format::cell::{BLOCK, word};
+use crate::format::cell::BLOCK;
 
 /// Whether this processor has everything that [`run`] is compiled for.
 pub(super) fn is_available() -> bool {
@@ -33,9 +33,9 @@ struct Avx2;
 
 impl Simd for Avx2 {
     #[inline(always)]
-    fn add(self, scores: &mut [u32; BLOCK], lists: &mut [Dense<'_>], block: usize) {
+    fn add(self, scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64 {
         // SAFETY: an `Avx2` exists only inside of `run`, whose caller has looked for all of this.
-        unsafe { add(scores, lists, block) }
+        unsafe { add(scores, lists, block, floor) }
     }
 
     #[inline(always)]
@@ -78,11 +78,11 @@ type Scores = [[__m256i; 4]; 2];
 
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 #[inline]
-fn add(scores: &mut [u32; BLOCK], lists: &mut [Dense<'_>], block: usize) {
+fn add(scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64 {
     let quarters: &mut [[[u8; 32]; 4]; 2] = bytemuck::cast_mut(scores);
     let [low, high] = quarters.each_ref();
     let mut sums: Scores = [halves(low), halves(high)];
-    let (pairs, rest) = lists.as_chunks_mut::<2>();
+    let (pairs, rest) = lists.as_chunks::<2>();
     for [a, b] in pairs {
         let (weights, impacts) = ([a.weight, b.weight], [spread(a, block), spread(b, block)]);
         add_two(&mut sums, impacts, weights);
@@ -96,6 +96,7 @@ fn add(scores: &mut [u32; BLOCK], lists: &mut [Dense<'_>], block: usize) {
             store(quarter, sum);
         }
     }
+    at_least(scores, floor)
 }
 
 #[target_feature(enable = "avx2")]
@@ -130,17 +131,16 @@ fn store(bytes: &mut [u8; 32], vector: __m256i) {
 /// The impacts of a list in a block, one byte a document, 0 where it has none.
 #[target_feature(enable = "avx2,popcnt")]
 #[inline]
-fn spread(list: &mut Dense<'_>, block: usize) -> [__m256i; 2] {
-    let bits = word(list.bits[block]);
+fn spread(list: &Dense<'_>, block: usize) -> [__m256i; 2] {
+    let (bits, impacts) = list.block(block);
     let end;
-    let next = match list.impacts.first_chunk() {
+    let next = match impacts.first_chunk() {
         Some(next) => next,
         None => {
-            end = filled(list.impacts);
+            end = filled(impacts);
             &end
         }
     };
-    list.impacts = &list.impacts[bits.count_ones() as usize..];
     let low = _mm256_set_m128i(sixteen::<16>(next, bits), sixteen::<0>(next, bits));
     let high = _mm256_set_m128i(sixteen::<48>(next, bits), sixteen::<32>(next, bits));
     [low, high]

@@ -6,13 +6,13 @@
 
 use std::arch::x86_64::{
     __m512i, _mm512_cmpge_epu32_mask, _mm512_dpbusd_epi32, _mm512_loadu_si512,
-    _mm512_maskz_expand_epi8, _mm512_max_epu32, _mm512_reduce_max_epu32, _mm512_set1_epi32,
-    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi8,
-    _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
+    _mm512_maskz_expand_epi8, _mm512_max_epu32, _mm512_permutexvar_epi32, _mm512_reduce_max_epu32,
+    _mm512_set1_epi32, _mm512_setr_epi32, _mm512_setzero_si512, _mm512_storeu_si512,
+    _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
 };
 
 use super::{Dense, Simd, Task, filled};
-use crate::format::cell::{BLOCK, word};
+use crate::format::cell::BLOCK;
 
 /// Whether this processor has everything that [`run`] is compiled for.
 pub(super) fn is_available() -> bool {
@@ -42,9 +42,9 @@ struct Avx512;
 
 impl Simd for Avx512 {
     #[inline(always)]
-    fn add(self, scores: &mut [u32; BLOCK], lists: &mut [Dense<'_>], block: usize) {
+    fn add(self, scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64 {
         // SAFETY: an `Avx512` exists only inside of `run`, whose caller has looked for all of this.
-        unsafe { add(scores, lists, block) }
+        unsafe { add(scores, lists, block, floor) }
     }
 
     /// Written out, since it is where most blocks end, and a compiler may or may not make four
@@ -62,33 +62,53 @@ impl Simd for Avx512 {
     }
 }
 
-/// 64 scores. In memory they are in the order of the documents; here documents 16 l + 4 v .. + 3 are in
-/// 128-bit lane l of vector v, which is where [`spread`] leaves their impacts.
+/// 64 scores, in the order of the documents.
 type Scores = [__m512i; 4];
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx512vnni,bmi1,bmi2,popcnt")]
 #[inline]
-fn add(scores: &mut [u32; BLOCK], lists: &mut [Dense<'_>], block: usize) {
+fn add(scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64 {
     let quarters: &mut [[u8; 64]; 4] = bytemuck::cast_mut(scores);
     let [a, b, c, d] = quarters.each_ref();
-    let mut sums = transpose([load(a), load(b), load(c), load(d)]);
-    let (fours, rest) = lists.as_chunks_mut::<4>();
+    let mut sums = [load(a), load(b), load(c), load(d)];
+    let (fours, rest) = lists.as_chunks::<4>();
     for [a, b, c, d] in fours {
         let weights = [a.weight, b.weight, c.weight, d.weight];
         let impacts = [impacts(a, block), impacts(b, block), impacts(c, block), impacts(d, block)];
         add_four(&mut sums, impacts, weights);
     }
-    if !rest.is_empty() {
-        let (mut vectors, mut weights) = ([_mm512_setzero_si512(); 4], [0; 4]);
-        for (at, list) in rest.iter_mut().enumerate() {
-            vectors[at] = impacts(list, block);
-            weights[at] = list.weight;
+    let none = _mm512_setzero_si512();
+    match rest {
+        [a] => add_four(&mut sums, [impacts(a, block), none, none, none], [a.weight, 0, 0, 0]),
+        [a, b] => {
+            let impacts = [impacts(a, block), impacts(b, block), none, none];
+            add_four(&mut sums, impacts, [a.weight, b.weight, 0, 0]);
         }
-        add_four(&mut sums, vectors, weights);
+        [a, b, c] => {
+            let impacts = [impacts(a, block), impacts(b, block), impacts(c, block), none];
+            add_four(&mut sums, impacts, [a.weight, b.weight, c.weight, 0]);
+        }
+        _ => {}
     }
-    for (quarter, sum) in quarters.iter_mut().zip(transpose(sums)) {
-        store(quarter, sum);
+    let found = places(sums, floor);
+    if found != 0 {
+        for (quarter, sum) in quarters.iter_mut().zip(sums) {
+            store(quarter, sum);
+        }
     }
+    found
+}
+
+/// The documents whose score reaches `floor`, as bits.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn places(scores: Scores, floor: u32) -> u64 {
+    let floor = _mm512_set1_epi32(floor.cast_signed());
+    let mut found = 0;
+    for (at, scores) in scores.into_iter().enumerate() {
+        found |= u64::from(_mm512_cmpge_epu32_mask(scores, floor)) << (16 * at);
+    }
+    found
 }
 
 #[target_feature(enable = "avx512f")]
@@ -104,12 +124,7 @@ fn greatest(scores: &[u32; BLOCK]) -> u32 {
 #[inline]
 fn at_least(scores: &[u32; BLOCK], floor: u32) -> u64 {
     let quarters: &[[u8; 64]; 4] = bytemuck::cast_ref(scores);
-    let floor = _mm512_set1_epi32(floor.cast_signed());
-    let mut bits = 0;
-    for (at, quarter) in quarters.iter().enumerate() {
-        bits |= u64::from(_mm512_cmpge_epu32_mask(load(quarter), floor)) << (16 * at);
-    }
-    bits
+    places(quarters.each_ref().map(|quarter| load(quarter)), floor)
 }
 
 #[target_feature(enable = "avx512f")]
@@ -126,17 +141,18 @@ fn store(bytes: &mut [u8; 64], vector: __m512i) {
     unsafe { _mm512_storeu_si512(std::ptr::from_mut(bytes).cast(), vector) }
 }
 
-/// The impacts of a list in a block, one byte a document, 0 where it has none.
+/// The impacts of a list in a block, one byte a document, 0 where it has none. Four documents after the
+/// other, they stand in the order that [`interleave`] puts right.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
 #[inline]
-fn impacts(list: &mut Dense<'_>, block: usize) -> __m512i {
-    let bits = word(list.bits[block]);
-    let next = match list.impacts.first_chunk::<BLOCK>() {
+fn impacts(list: &Dense<'_>, block: usize) -> __m512i {
+    let (bits, impacts) = list.block(block);
+    let next = match impacts.first_chunk::<BLOCK>() {
         Some(next) => load(next),
-        None => load(&filled(list.impacts)),
+        None => load(&filled(impacts)),
     };
-    list.impacts = &list.impacts[bits.count_ones() as usize..];
-    _mm512_maskz_expand_epi8(bits, next)
+    let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_permutexvar_epi32(order, _mm512_maskz_expand_epi8(bits, next))
 }
 
 /// Adds the products of four lists.
@@ -156,8 +172,8 @@ fn add_four(sums: &mut Scores, impacts: [__m512i; 4], mut weights: [u8; 4]) {
     }
 }
 
-/// From one list a vector to one quarter of the documents a vector, the four impacts of a document
-/// side by side.
+/// From one list a vector to sixteen documents a vector, the four impacts of a document side by side.
+/// Lane l of vector v gets what was at place v of lane l: documents 16 v + 4 l to 16 v + 4 l + 3.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
 fn interleave([a, b, c, d]: [__m512i; 4]) -> Scores {
@@ -168,21 +184,5 @@ fn interleave([a, b, c, d]: [__m512i; 4]) -> Scores {
         _mm512_unpackhi_epi16(ab_low, cd_low),
         _mm512_unpacklo_epi16(ab_high, cd_high),
         _mm512_unpackhi_epi16(ab_high, cd_high),
-    ]
-}
-
-/// Swaps lanes and vectors: lane l of vector v becomes lane v of vector l. Twice is nothing.
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn transpose([a, b, c, d]: Scores) -> Scores {
-    let (ab_low, ab_high) =
-        (_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0xee>(a, b));
-    let (cd_low, cd_high) =
-        (_mm512_shuffle_i32x4::<0x44>(c, d), _mm512_shuffle_i32x4::<0xee>(c, d));
-    [
-        _mm512_shuffle_i32x4::<0x88>(ab_low, cd_low),
-        _mm512_shuffle_i32x4::<0xdd>(ab_low, cd_low),
-        _mm512_shuffle_i32x4::<0x88>(ab_high, cd_high),
-        _mm512_shuffle_i32x4::<0xdd>(ab_high, cd_high),
     ]
 }

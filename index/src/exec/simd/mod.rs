@@ -90,9 +90,9 @@ pub(crate) trait Task {
 
 /// What the levels do differently.
 pub(crate) trait Simd: Copy {
-    /// Adds `weight · impact` of all documents of a block to their scores, and moves every list on to
-    /// the next block.
-    fn add(self, scores: &mut [u32; BLOCK], lists: &mut [Dense<'_>], block: usize);
+    /// Adds `weight · impact` of all documents of a block to their scores and gives the places whose
+    /// score reaches `floor`, as bits. Without any, what the scores are is unknown.
+    fn add(self, scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64;
 
     /// The greatest score of a block.
     fn greatest(self, scores: &[u32; BLOCK]) -> u32;
@@ -101,22 +101,23 @@ pub(crate) trait Simd: Copy {
     fn at_least(self, scores: &[u32; BLOCK], floor: u32) -> u64;
 }
 
-/// A cell of many postings, with its token's weight, read block by block.
+/// A cell of many postings, with its token's weight.
 #[derive(Clone, Copy)]
 pub(crate) struct Dense<'a> {
     pub(crate) bits: &'a [BlockBits],
+    /// Postings before each block.
+    pub(crate) before: &'a [u16],
     pub(crate) maxima: &'a [u8],
-    /// Impacts from those of the next block on, to the end of the column.
+    /// Impacts from those of the cell on, to the end of the column.
     pub(crate) impacts: &'a [u8],
     pub(crate) weight: u8,
 }
 
-impl Dense<'_> {
-    /// Passes over a block.
+impl<'a> Dense<'a> {
+    /// Which documents of a block have a posting, and the impacts from theirs on.
     #[inline(always)]
-    pub(crate) fn skip(&mut self, block: usize) {
-        let count = word(self.bits[block]).count_ones() as usize;
-        self.impacts = &self.impacts[count..];
+    fn block(&self, block: usize) -> (u64, &'a [u8]) {
+        (word(self.bits[block]), &self.impacts[usize::from(self.before[block])..])
     }
 }
 
@@ -135,17 +136,16 @@ struct Plain;
 
 impl Simd for Plain {
     #[inline(always)]
-    fn add(self, scores: &mut [u32; BLOCK], lists: &mut [Dense<'_>], block: usize) {
+    fn add(self, scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64 {
         for list in lists {
-            let mut bits = word(list.bits[block]);
+            let (mut bits, impacts) = list.block(block);
             let weight = u32::from(list.weight);
-            let (impacts, rest) = list.impacts.split_at(bits.count_ones() as usize);
-            list.impacts = rest;
-            for impact in impacts {
+            for impact in &impacts[..bits.count_ones() as usize] {
                 scores[bits.trailing_zeros() as usize % BLOCK] += weight * u32::from(*impact);
                 bits &= bits.wrapping_sub(1);
             }
         }
+        self.at_least(scores, floor)
     }
 
     #[inline(always)]
