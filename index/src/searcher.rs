@@ -310,8 +310,8 @@ impl SparseSearcher {
     pub fn token_stats(&self, token: TokenId) -> TokenStats {
         let mut stats = TokenStats::default();
         for segment in &self.inner.segments {
-            if let Some(place) = segment.files.inverted.find(token.0) {
-                let (docs, maximum) = segment.files.inverted.statistics(place);
+            if let Some(ordinal) = segment.files.inverted.find(token.0) {
+                let (docs, maximum) = segment.files.inverted.statistics(ordinal);
                 stats.docs += docs as u64;
                 stats.max_impact = stats.max_impact.max(maximum);
             }

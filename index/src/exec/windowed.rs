@@ -72,12 +72,14 @@ pub(crate) fn run(
 }
 
 fn terms<'a>(job: &Job<'a>) -> Result<Vec<Term<'a>>, FileError> {
-    let places = job
+    let ordinals = job
         .query
         .terms()
         .iter()
         .filter_map(|(token, weight)| Some((job.inverted.find(token.0)?, *weight)));
-    places.map(|(place, weight)| Ok(Term { list: job.inverted.list(place)?, weight })).collect()
+    ordinals
+        .map(|(ordinal, weight)| Ok(Term { list: job.inverted.list(ordinal)?, weight }))
+        .collect()
 }
 
 fn removals<'a>(job: &Job<'a>) -> Result<Vec<Removal<'a>>, FileError> {
@@ -90,9 +92,10 @@ fn removal<'a>(
     inverted: &'a Inverted,
     exclusion: &Exclusion,
 ) -> Result<Option<Removal<'a>>, FileError> {
-    let places = exclusion.tokens.iter().map(|token| inverted.find(token.0));
-    let Some(places) = places.collect::<Option<Vec<_>>>() else { return Ok(None) };
-    let lists = places.into_iter().map(|place| inverted.list(place)).collect::<Result<_, _>>()?;
+    let ordinals = exclusion.tokens.iter().map(|token| inverted.find(token.0));
+    let Some(ordinals) = ordinals.collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let lists =
+        ordinals.into_iter().map(|ordinal| inverted.list(ordinal)).collect::<Result<_, _>>()?;
     Ok(Some(Removal { lists, floor: exclusion.floor }))
 }
 

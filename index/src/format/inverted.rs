@@ -397,7 +397,7 @@ impl Inverted {
         self.order().chunks(BLOCK).map(word).collect()
     }
 
-    /// Which list is a token's.
+    /// The ordinal of a token's list.
     #[inline]
     pub(crate) fn find(&self, token: u16) -> Option<usize> {
         let Group { bits, first } = self.groups[usize::from(token) / 64];
@@ -413,29 +413,29 @@ impl Inverted {
         self.file.facts().postings
     }
 
-    /// Postings and greatest impact of the list at `place`.
-    pub(crate) fn statistics(&self, place: usize) -> (usize, u8) {
-        (self.range(place).len(), self.file.section::<u8>(MAXIMA)[place])
+    /// Postings and greatest impact of the list at `ordinal`.
+    pub(crate) fn statistics(&self, ordinal: usize) -> (usize, u8) {
+        (self.range(ordinal).len(), self.file.section::<u8>(MAXIMA)[ordinal])
     }
 
-    /// The list at `place`. The first time it is read, its checksum and ids are verified: after that
+    /// The list at `ordinal`. The first time it is read, its checksum and ids are verified: after that
     /// no id lies outside of its window.
     #[inline]
-    pub(crate) fn list(&self, place: usize) -> Result<List<'_>, FileError> {
-        let list = self.unverified(place);
-        if !self.verified.contains(place) {
-            self.verify_list(place)?;
-            self.verified.insert(place);
+    pub(crate) fn list(&self, ordinal: usize) -> Result<List<'_>, FileError> {
+        let list = self.unverified(ordinal);
+        if !self.verified.contains(ordinal) {
+            self.verify_list(ordinal)?;
+            self.verified.insert(ordinal);
         }
         Ok(list)
     }
 
     /// Verifies a list whether or not it was verified before.
-    pub(crate) fn verify_list(&self, place: usize) -> Result<(), FileError> {
-        let list = self.unverified(place);
-        let token = self.tokens()[place];
+    pub(crate) fn verify_list(&self, ordinal: usize) -> Result<(), FileError> {
+        let list = self.unverified(ordinal);
+        let token = self.tokens()[ordinal];
         let name = || format!("the list of token {token}").into();
-        let stored = self.file.section::<u32>(CHECKSUMS)[place];
+        let stored = self.file.section::<u32>(CHECKSUMS)[ordinal];
         let (ids, impacts) = list.columns();
         self.file.compare(name, stored, list_crc(token, ids, impacts))?;
         for window in 0..self.windows.count() {
@@ -450,7 +450,7 @@ impl Inverted {
             }
         }
         let greatest = list.maxima.iter().copied().max().unwrap_or(0);
-        if greatest != self.file.section::<u8>(MAXIMA)[place] {
+        if greatest != self.file.section::<u8>(MAXIMA)[ordinal] {
             return Err(self.file.broken(name(), "its maximum is that of its windows"));
         }
         Ok(())
@@ -464,15 +464,15 @@ impl Inverted {
         self.file.section(ID_STARTS)
     }
 
-    fn range(&self, place: usize) -> Range<usize> {
+    fn range(&self, ordinal: usize) -> Range<usize> {
         let (starts, windows) = (self.starts(), self.windows.count());
-        starts[place * windows] as usize..starts[(place + 1) * windows] as usize
+        starts[ordinal * windows] as usize..starts[(ordinal + 1) * windows] as usize
     }
 
     #[inline]
-    fn unverified(&self, place: usize) -> List<'_> {
+    fn unverified(&self, ordinal: usize) -> List<'_> {
         let windows = self.windows.count();
-        let cells = place * windows..(place + 1) * windows;
+        let cells = ordinal * windows..(ordinal + 1) * windows;
         List {
             windows: self.windows,
             starts: &self.starts()[cells.start..=cells.end],
@@ -488,7 +488,7 @@ impl Inverted {
 #[derive(Clone, Copy, Default)]
 struct Group {
     bits: u64,
-    /// The place of the first list that is theirs or comes after them.
+    /// The ordinal of the first list that is theirs or comes after them.
     first: u32,
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Fault, FileError};
 /// Every checksum and every rule of the inverted file.
 pub(crate) fn inverted(file: &Inverted) -> Result<(), FileError> {
     file.container().verify_all()?;
-    (0..file.tokens().len()).try_for_each(|place| file.verify_list(place))
+    (0..file.tokens().len()).try_for_each(|ordinal| file.verify_list(ordinal))
 }
 
 /// Every checksum and every rule of the forward file.
@@ -51,8 +51,8 @@ pub(crate) fn agreement(inverted: &Inverted, forward: &Forward) -> Result<(), Fi
 /// For every possible token its list, if it has one, and how many of its postings were read.
 fn cursors(inverted: &Inverted) -> Result<Vec<Option<(List<'_>, usize)>>, FileError> {
     let mut lists = vec![None; 1 << 16];
-    for (place, &token) in inverted.tokens().iter().enumerate() {
-        lists[usize::from(token)] = Some((inverted.list(place)?, 0));
+    for (ordinal, &token) in inverted.tokens().iter().enumerate() {
+        lists[usize::from(token)] = Some((inverted.list(ordinal)?, 0));
     }
     Ok(lists)
 }
