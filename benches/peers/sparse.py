@@ -211,13 +211,14 @@ def pisa(matrix, folder, options):
 ENGINES = {"ours": ours, "sindi": sindi, "seismic": seismic, "qdrant": qdrant, "bmp": bmp, "pisa": pisa}
 
 
-def answer(search, query, name):
+def answer(search, query):
+    """Hits; None of an engine that refuses the query, as some do if it is empty or matches nothing."""
     try:
         return search(query)
-    except BaseException as error:  # some refuse an empty query: that is their overhead
-        if isinstance(error, KeyboardInterrupt) or name != "empty":
+    except BaseException as error:  # a panic is no Exception
+        if isinstance(error, KeyboardInterrupt):
             raise
-        return []
+        return None
 
 
 def work(arguments):
@@ -242,16 +243,16 @@ def work(arguments):
         nothing = np.zeros(0, np.uint32), np.zeros(0, np.float32)
         queries["empty"] = [prepare(*nothing)] * options["count"]
         for line in sys.stdin:
-            times, found = [], []
-            name = line.strip()
-            for query in queries[name][:WARM]:
-                answer(search, query, name)
-            for query in queries[name]:
+            times, found, refused = [], [], 0
+            for query in queries[line.strip()][:WARM]:
+                answer(search, query)
+            for query in queries[line.strip()]:
                 start = time.perf_counter()
-                hits = answer(search, query, name)
+                hits = answer(search, query)
                 times.append(time.perf_counter() - start)
-                found.append([int(hit) for hit in hits])
-            print(json.dumps({"times": times, "found": found}), flush=True)
+                refused += hits is None
+                found.append([int(hit) for hit in ([] if hits is None else hits)])
+            print(json.dumps({"times": times, "found": found, "refused": refused}), flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -306,18 +307,21 @@ def measure(arguments, python, collection, options):
         worker, facts = start(python, name, options)
         if worker:
             workers[name] = (worker, facts)
-    rows, least, found = [], {}, {}
+    rows, least, found, refused = [], {}, {}, {}
     for _ in range(arguments.rounds):
         for queries in [*options["queries"], "empty"]:
             for name, (worker, _) in workers.items():
-                answer = ask(worker, queries)
-                known = least.get((name, queries), answer["times"])
-                least[name, queries] = [min(pair) for pair in zip(known, answer["times"])]
-                found.setdefault(queries, {})[name] = answer["found"]
+                told = ask(worker, queries)
+                known = least.get((name, queries), told["times"])
+                least[name, queries] = [min(pair) for pair in zip(known, told["times"])]
+                found.setdefault(queries, {})[name] = told["found"]
+                refused[name, queries] = told["refused"]
     for queries, path in options["queries"].items():
         recall = subprocess.run([python, "-c", TRUTH, options["collection"], path, str(arguments.count)],
                                 input=json.dumps(found[queries]), capture_output=True, text=True, check=True)
         for name, (_, facts) in workers.items():
+            if refused[name, queries]:
+                print(f"{name}: refused {refused[name, queries]} {queries}", file=sys.stderr)
             empty = quantile(least[name, "empty"], 0.5) * 1e6
             times = [seconds * 1e6 - empty for seconds in least[name, queries]]
             rows.append({"collection": collection, "queries": queries, "engine": name, "empty": empty,
