@@ -3,8 +3,9 @@
 //! Those that share tokens. Then a block's greatest impacts say much about each of its documents, and a
 //! search passes over most blocks. Documents are halved again and again, down to a block, where their
 //! vectors differ most: along the principal direction, as principal direction divisive partitioning does
-//! (Boley 1998, section 2). Only a document's heaviest tokens count, and the direction is that of a
-//! sample, found by a few steps of the power method: neither made a search measurably slower.
+//! (Boley 1998, section 2). Only a document's heaviest tokens count: that takes a quarter of the time of
+//! all tokens, and searches then take 2 to 5 % longer. The direction is that of a sample, found by a few
+//! steps of the power method.
 
 use std::cmp::Reverse;
 

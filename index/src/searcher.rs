@@ -277,9 +277,11 @@ impl SparseSearcher {
             return Ok(None);
         }
         let filter = options.filter.map(|filter| filter.bits(segment.files.id)).transpose()?;
-        let mut order = segment.files.inverted.order().iter();
-        let place = order.position(|doc| *doc == address.doc_id).unwrap_or(0);
-        let has = |bits: &[u64]| bits[place / 64] >> (place % 64) & 1 == 1;
+        let has = |bits: &[u64]| {
+            let mut order = segment.files.inverted.order().iter();
+            let place = order.position(|doc| *doc == address.doc_id);
+            place.is_some_and(|place| bits[place / 64] >> (place % 64) & 1 == 1)
+        };
         if !segment.alive.as_deref().is_none_or(has) || !filter.is_none_or(has) {
             return Ok(None);
         }

@@ -21,6 +21,7 @@ mod tests;
 pub(crate) mod top;
 pub(crate) mod windowed;
 
+use crate::format::cell::BLOCK;
 use crate::format::forward::Forward;
 use crate::format::inverted::Inverted;
 use crate::query::SparseQuery;
@@ -72,7 +73,7 @@ pub(crate) trait Sink {
     fn offer(&mut self, doc: u32, score: u32);
 
     /// The matching documents of a block, as bits.
-    fn offer_block(&mut self, docs: &[u32], mut found: u64, scores: &[u32; 64]) {
+    fn offer_block(&mut self, docs: &[u32], mut found: u64, scores: &[u32; BLOCK]) {
         while found != 0 {
             let at = found.trailing_zeros() as usize;
             found &= found - 1;

@@ -230,7 +230,7 @@ fn mark_removed(removals: &[Removal<'_>], window: usize, scratch: &mut Scratch) 
 struct Sweep<'a, 's, S> {
     simd: S,
     job: &'a Job<'a>,
-    /// The window's first document.
+    /// The window's first place.
     first: u32,
     dense: &'a [Dense<'a>],
     scratch: &'a mut Scratch,
@@ -242,6 +242,7 @@ impl<S: Simd> Sweep<'_, '_, S> {
     #[inline(always)]
     fn run(mut self) {
         if !self.job.counting {
+            // From three quarters or a half of the greatest bound on, keywords took 5 % longer.
             let most = self.scratch.bounds.as_flattened().iter().copied().fold(0, u32::max);
             self.visit(most - most / 8);
         }

@@ -47,8 +47,8 @@ impl Simd for Avx512 {
         unsafe { add(scores, lists, block, floor) }
     }
 
-    /// Written out, since it is where most blocks end, and a compiler may or may not make four
-    /// instructions of a plain loop.
+    /// Written out, since every block comes here, and a compiler may or may not make four instructions
+    /// of a plain loop.
     #[inline(always)]
     fn greatest(self, scores: &[u32; BLOCK]) -> u32 {
         // SAFETY: as above.
@@ -78,6 +78,7 @@ fn add(scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32)
         add_four(&mut sums, impacts, weights);
     }
     let none = _mm512_setzero_si512();
+    // Case by case: from an array that a loop fills, a search took 4 % longer.
     match rest {
         [a] => add_four(&mut sums, [impacts(a, block), none, none, none], [a.weight, 0, 0, 0]),
         [a, b] => {
