@@ -1,6 +1,5 @@
 //! The approximate search: a query's heaviest terms find candidates, all of its terms score them.
 
-use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 
 use crate::format::forward::Entries;
@@ -40,9 +39,7 @@ impl QueryCut {
 
     /// The query that finds candidates: fewer terms, the same exclusions. `None` if it keeps all terms.
     pub(crate) fn apply(self, query: &SparseQuery) -> Option<SparseQuery> {
-        let mut terms = query.terms().to_vec();
-        // At equal weight the lower token, so that the same query is always cut in the same way.
-        terms.sort_unstable_by_key(|&(token, weight)| (Reverse(weight), token));
+        let mut terms = query.heaviest_first();
         let all: u64 = terms.iter().map(|(_, weight)| u64::from(*weight)).sum();
         let mut kept = 0;
         terms.retain(|(_, weight)| {

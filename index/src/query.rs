@@ -3,6 +3,8 @@
 //! [`SparseQuery::score`] and [`SparseQuery::excludes`] are the definition of search: every executor
 //! gives the same numbers, only faster.
 
+use std::cmp::Reverse;
+
 use crate::vector::{SparseVector, TokenId};
 
 /// Documents that hold every one of `tokens` with an impact of at least `floor` are left out.
@@ -77,6 +79,13 @@ impl SparseQuery {
     #[must_use]
     pub fn terms(&self) -> &[(TokenId, u8)] {
         &self.terms
+    }
+
+    /// The terms by falling weight; at equal weight the lower token, so that the order is one.
+    pub(crate) fn heaviest_first(&self) -> Vec<(TokenId, u8)> {
+        let mut terms = self.terms.clone();
+        terms.sort_unstable_by_key(|&(token, weight)| (Reverse(weight), token));
+        terms
     }
 
     /// What must not match.

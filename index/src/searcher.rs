@@ -389,12 +389,14 @@ impl SparseSearcher {
         let mut total = Counts::default();
         let mut order: Vec<_> = (0_u32..).zip(&self.inner.segments).collect();
         order.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.files.forward.docs()));
+        let terms = query.heaviest_first();
         let kept = SCRATCH.take();
         let mut scratch = kept.unwrap_or_else(|| Box::new(Scratch::new(Level::best())));
         while let Some((number, segment)) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             let filter = options.filter.map(|filter| filter.bits(segment.files.id)).transpose()?;
             let job = Job {
                 query,
+                terms: &terms,
                 inverted: &segment.files.inverted,
                 forward: &segment.files.forward,
                 floor: options.floor(),

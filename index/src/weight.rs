@@ -44,8 +44,10 @@ impl SparseFieldQuery {
     fn run(&self, reader: &SegmentReader, sink: &mut dyn Sink) -> tantivy::Result<()> {
         let files = self.files(reader)?;
         // Deletes are the collector's business.
+        let terms = self.query.heaviest_first();
         let job = Job {
             query: &self.query,
+            terms: &terms,
             inverted: &files.inverted,
             forward: &files.forward,
             floor: 1,

@@ -117,8 +117,10 @@ proptest! {
         let (Ok(inverted), Ok(forward)) = (inverted, forward) else { return Ok(()) };
         let (inverted, forward, query) = (&inverted, &forward, &query);
         for counting in [true, false] {
+            let terms = query.heaviest_first();
             let job = Job {
                 query,
+                terms: &terms,
                 inverted,
                 forward,
                 floor: 1,

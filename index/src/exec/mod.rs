@@ -25,10 +25,13 @@ use crate::format::cell::BLOCK;
 use crate::format::forward::Forward;
 use crate::format::inverted::Inverted;
 use crate::query::SparseQuery;
+use crate::vector::TokenId;
 
 /// What to do in one segment.
 pub(crate) struct Job<'a> {
     pub(crate) query: &'a SparseQuery,
+    /// The query's terms, the heaviest first: what is left to add soon decides nothing.
+    pub(crate) terms: &'a [(TokenId, u8)],
     pub(crate) inverted: &'a Inverted,
     pub(crate) forward: &'a Forward,
     /// The least score that counts as a match, at least 1.
@@ -45,6 +48,11 @@ impl Job<'_> {
     /// The least score that is still of use.
     fn needed(&self, sink: &dyn Sink) -> u32 {
         if self.counting { self.floor } else { self.floor.max(sink.least()) }
+    }
+
+    /// Whether all documents take part.
+    fn takes_all(&self) -> bool {
+        self.alive.is_none() && self.filter.is_none()
     }
 
     /// The documents of one 64-document word that take part.

@@ -119,8 +119,10 @@ proptest! {
         for query in &queries {
             for (alive, filter) in [(None, None), (Some(alive), None), (Some(alive), Some(filter))] {
                 let (inverted, forward) = (&inverted, &forward);
+                let terms = query.heaviest_first();
                 let job = Job {
                     query,
+                    terms: &terms,
                     inverted,
                     forward,
                     floor,

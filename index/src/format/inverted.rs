@@ -229,6 +229,42 @@ pub(crate) struct List<'a> {
     maxima: &'a [u8],
 }
 
+/// The columns that lists are cut from, at hand for one after the other.
+pub(crate) struct Columns<'a> {
+    inverted: &'a Inverted,
+    starts: &'a [u32],
+    id_starts: &'a [u32],
+    ids: &'a [u16],
+    impacts: &'a [u8],
+    window_maxima: &'a [u8],
+}
+
+impl<'a> Columns<'a> {
+    /// See [`Inverted::list`].
+    #[inline]
+    pub(crate) fn list(&self, ordinal: usize) -> Result<List<'a>, FileError> {
+        if !self.inverted.verified.contains(ordinal) {
+            self.inverted.verify_list(ordinal)?;
+            self.inverted.verified.insert(ordinal);
+        }
+        Ok(self.unverified(ordinal))
+    }
+
+    #[inline]
+    fn unverified(&self, ordinal: usize) -> List<'a> {
+        let windows = self.inverted.windows.count();
+        let cells = ordinal * windows..(ordinal + 1) * windows;
+        List {
+            windows: self.inverted.windows,
+            starts: &self.starts[cells.start..=cells.end],
+            id_starts: &self.id_starts[cells.start..=cells.end],
+            ids: self.ids,
+            impacts: self.impacts,
+            maxima: &self.window_maxima[cells],
+        }
+    }
+}
+
 impl<'a> List<'a> {
     /// The list's postings in one window.
     #[inline(always)]
@@ -420,19 +456,25 @@ impl Inverted {
 
     /// The list at `ordinal`. The first time it is read, its checksum and ids are verified: after that
     /// no id lies outside of its window.
-    #[inline]
     pub(crate) fn list(&self, ordinal: usize) -> Result<List<'_>, FileError> {
-        let list = self.unverified(ordinal);
-        if !self.verified.contains(ordinal) {
-            self.verify_list(ordinal)?;
-            self.verified.insert(ordinal);
+        self.columns().list(ordinal)
+    }
+
+    /// What all lists are made of.
+    pub(crate) fn columns(&self) -> Columns<'_> {
+        Columns {
+            inverted: self,
+            starts: self.starts(),
+            id_starts: self.id_starts(),
+            ids: self.file.section(IDS),
+            impacts: self.file.section(IMPACTS),
+            window_maxima: self.file.section(WINDOW_MAXIMA),
         }
-        Ok(list)
     }
 
     /// Verifies a list whether or not it was verified before.
     pub(crate) fn verify_list(&self, ordinal: usize) -> Result<(), FileError> {
-        let list = self.unverified(ordinal);
+        let list = self.columns().unverified(ordinal);
         let token = self.tokens()[ordinal];
         let name = || format!("the list of token {token}").into();
         let stored = self.file.section::<u32>(CHECKSUMS)[ordinal];
@@ -467,20 +509,6 @@ impl Inverted {
     fn range(&self, ordinal: usize) -> Range<usize> {
         let (starts, windows) = (self.starts(), self.windows.count());
         starts[ordinal * windows] as usize..starts[(ordinal + 1) * windows] as usize
-    }
-
-    #[inline]
-    fn unverified(&self, ordinal: usize) -> List<'_> {
-        let windows = self.windows.count();
-        let cells = ordinal * windows..(ordinal + 1) * windows;
-        List {
-            windows: self.windows,
-            starts: &self.starts()[cells.start..=cells.end],
-            id_starts: &self.id_starts()[cells.start..=cells.end],
-            ids: self.file.section(IDS),
-            impacts: self.file.section(IMPACTS),
-            maxima: &self.file.section(WINDOW_MAXIMA)[cells],
-        }
     }
 }
 

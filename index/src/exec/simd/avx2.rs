@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm256_unpacklo_epi8,
 };
 
-use super::{Dense, Plain, Simd, Task, filled};
+use super::{Dense, EIGHT, Plain, Simd, Task, Wanted, filled};
 use crate::format::cell::BLOCK;
 
 /// Whether this processor has everything that [`run`] is compiled for.
@@ -33,14 +33,20 @@ struct Avx2;
 
 impl Simd for Avx2 {
     #[inline(always)]
-    fn add(self, scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64 {
+    fn add(
+        self,
+        scores: &mut [u32; BLOCK],
+        lists: &[Dense<'_>],
+        block: usize,
+        wanted: &Wanted<'_>,
+    ) -> u64 {
         // SAFETY: an `Avx2` exists only inside of `run`, whose caller has looked for all of this.
-        unsafe { add(scores, lists, block, floor) }
+        unsafe { add(scores, lists, block, wanted) }
     }
 
     #[inline(always)]
-    fn greatest(self, scores: &[u32; BLOCK]) -> u32 {
-        Plain.greatest(scores)
+    fn greatest(self, scores: &[u32; BLOCK], docs: u64) -> u32 {
+        Plain.greatest(scores, docs)
     }
 
     /// A compiler makes 64 comparisons, one by one, of the plain loop.
@@ -78,7 +84,19 @@ type Scores = [[__m256i; 4]; 2];
 
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 #[inline]
-fn add(scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64 {
+fn add(scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, wanted: &Wanted<'_>) -> u64 {
+    for (at, lists) in lists.chunks(EIGHT).enumerate() {
+        if at > 0 && at_least(scores, wanted.before(EIGHT * at, block)) & wanted.docs == 0 {
+            return 0;
+        }
+        add_all(scores, lists, block);
+    }
+    at_least(scores, wanted.floor) & wanted.docs
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+#[inline]
+fn add_all(scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize) {
     let quarters: &mut [[[u8; 32]; 4]; 2] = bytemuck::cast_mut(scores);
     let [low, high] = quarters.each_ref();
     let mut sums: Scores = [halves(low), halves(high)];
@@ -96,7 +114,6 @@ fn add(scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32)
             store(quarter, sum);
         }
     }
-    at_least(scores, floor)
 }
 
 #[target_feature(enable = "avx2")]

@@ -6,12 +6,13 @@
 
 use std::arch::x86_64::{
     __m512i, _mm512_cmpge_epu32_mask, _mm512_dpbusd_epi32, _mm512_loadu_si512,
-    _mm512_maskz_expand_epi8, _mm512_max_epu32, _mm512_permutexvar_epi32, _mm512_reduce_max_epu32,
-    _mm512_set1_epi32, _mm512_setr_epi32, _mm512_setzero_si512, _mm512_storeu_si512,
-    _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
+    _mm512_maskz_expand_epi8, _mm512_maskz_mov_epi32, _mm512_max_epu32, _mm512_permutexvar_epi32,
+    _mm512_reduce_max_epu32, _mm512_set1_epi32, _mm512_setr_epi32, _mm512_setzero_si512,
+    _mm512_storeu_si512, _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8,
+    _mm512_unpacklo_epi16,
 };
 
-use super::{Dense, Simd, Task, filled};
+use super::{Dense, FOUR, Simd, Task, Wanted, filled};
 use crate::format::cell::BLOCK;
 
 /// Whether this processor has everything that [`run`] is compiled for.
@@ -42,17 +43,23 @@ struct Avx512;
 
 impl Simd for Avx512 {
     #[inline(always)]
-    fn add(self, scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64 {
+    fn add(
+        self,
+        scores: &mut [u32; BLOCK],
+        lists: &[Dense<'_>],
+        block: usize,
+        wanted: &Wanted<'_>,
+    ) -> u64 {
         // SAFETY: an `Avx512` exists only inside of `run`, whose caller has looked for all of this.
-        unsafe { add(scores, lists, block, floor) }
+        unsafe { add(scores, lists, block, wanted) }
     }
 
     /// Written out, since every block comes here, and a compiler may or may not make four instructions
     /// of a plain loop.
     #[inline(always)]
-    fn greatest(self, scores: &[u32; BLOCK]) -> u32 {
+    fn greatest(self, scores: &[u32; BLOCK], docs: u64) -> u32 {
         // SAFETY: as above.
-        unsafe { greatest(scores) }
+        unsafe { greatest(scores, docs) }
     }
 
     #[inline(always)]
@@ -67,12 +74,15 @@ type Scores = [__m512i; 4];
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx512vnni,bmi1,bmi2,popcnt")]
 #[inline]
-fn add(scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64 {
+fn add(scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, wanted: &Wanted<'_>) -> u64 {
     let quarters: &mut [[u8; 64]; 4] = bytemuck::cast_mut(scores);
     let [a, b, c, d] = quarters.each_ref();
     let mut sums = [load(a), load(b), load(c), load(d)];
-    let (fours, rest) = lists.as_chunks::<4>();
-    for [a, b, c, d] in fours {
+    let (fours, rest) = lists.as_chunks::<FOUR>();
+    for (at, [a, b, c, d]) in fours.iter().enumerate() {
+        if at > 0 && places(sums, wanted.before(FOUR * at, block)) & wanted.docs == 0 {
+            return 0;
+        }
         let weights = [a.weight, b.weight, c.weight, d.weight];
         let impacts = [impacts(a, block), impacts(b, block), impacts(c, block), impacts(d, block)];
         add_four(&mut sums, impacts, weights);
@@ -91,7 +101,7 @@ fn add(scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32)
         }
         _ => {}
     }
-    let found = places(sums, floor);
+    let found = places(sums, wanted.floor) & wanted.docs;
     if found != 0 {
         for (quarter, sum) in quarters.iter_mut().zip(sums) {
             store(quarter, sum);
@@ -114,10 +124,11 @@ fn places(scores: Scores, floor: u32) -> u64 {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn greatest(scores: &[u32; BLOCK]) -> u32 {
+fn greatest(scores: &[u32; BLOCK], docs: u64) -> u32 {
     let quarters: &[[u8; 64]; 4] = bytemuck::cast_ref(scores);
-    let [a, b, c, d] = quarters.each_ref();
-    let (ab, cd) = (_mm512_max_epu32(load(a), load(b)), _mm512_max_epu32(load(c), load(d)));
+    #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are meant")]
+    let of = |at: usize| _mm512_maskz_mov_epi32((docs >> (16 * at)) as u16, load(&quarters[at]));
+    let (ab, cd) = (_mm512_max_epu32(of(0), of(1)), _mm512_max_epu32(of(2), of(3)));
     _mm512_reduce_max_epu32(_mm512_max_epu32(ab, cd))
 }
 

@@ -15,6 +15,7 @@ mod avx2;
 mod avx512;
 
 use crate::format::cell::{BLOCK, BlockBits, word};
+use crate::format::inverted::MAX_WINDOW;
 
 /// The instructions that a task may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,15 +91,51 @@ pub(crate) trait Task {
 
 /// What the levels do differently.
 pub(crate) trait Simd: Copy {
-    /// Adds `weight · impact` of all documents of a block to their scores and gives the places whose
-    /// score reaches `floor`, as bits. Without any, what the scores are is unknown.
-    fn add(self, scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64;
+    /// Adds `weight · impact` of all documents of a block to their scores and gives the places of the
+    /// wanted ones, as bits. Without any, what the scores are is unknown: it may stop when none can be.
+    fn add(
+        self,
+        scores: &mut [u32; BLOCK],
+        lists: &[Dense<'_>],
+        block: usize,
+        wanted: &Wanted<'_>,
+    ) -> u64;
 
-    /// The greatest score of a block.
-    fn greatest(self, scores: &[u32; BLOCK]) -> u32;
+    /// No score of these documents of a block is greater, and some score of the block is that great.
+    fn greatest(self, scores: &[u32; BLOCK], docs: u64) -> u32;
 
     /// The places whose score reaches `floor`, as bits.
     fn at_least(self, scores: &[u32; BLOCK], floor: u32) -> u64;
+}
+
+/// Blocks of a window, at most.
+pub(crate) const WORDS: usize = MAX_WINDOW / BLOCK;
+
+/// After so many lists a block may be left, or after a multiple of it.
+pub(crate) const FOUR: usize = 4;
+
+/// After so many it is left where asking takes longer, as scores are in memory.
+const EIGHT: usize = 2 * FOUR;
+
+/// A number for each block of a window.
+pub(crate) type PerBlock = [[u32; BLOCK]; WORDS / BLOCK];
+
+/// Which scores of a block are of use.
+pub(crate) struct Wanted<'a> {
+    /// The least.
+    pub(crate) floor: u32,
+    /// Those of these documents, as bits.
+    pub(crate) docs: u64,
+    /// The most that the lists after the first four, eight … of them can add.
+    pub(crate) rest: &'a [PerBlock],
+}
+
+impl Wanted<'_> {
+    /// The least score of use before the lists from the `at`-th on, a multiple of four, are added.
+    #[inline(always)]
+    fn before(&self, at: usize, block: usize) -> u32 {
+        self.floor.saturating_sub(self.rest[at / FOUR - 1].as_flattened()[block])
+    }
 }
 
 /// A cell of many postings, with its token's weight.
@@ -136,20 +173,40 @@ struct Plain;
 
 impl Simd for Plain {
     #[inline(always)]
-    fn add(self, scores: &mut [u32; BLOCK], lists: &[Dense<'_>], block: usize, floor: u32) -> u64 {
-        for list in lists {
-            let (mut bits, impacts) = list.block(block);
-            let weight = u32::from(list.weight);
-            for impact in &impacts[..bits.count_ones() as usize] {
-                scores[bits.trailing_zeros() as usize % BLOCK] += weight * u32::from(*impact);
-                bits &= bits.wrapping_sub(1);
+    fn add(
+        self,
+        scores: &mut [u32; BLOCK],
+        lists: &[Dense<'_>],
+        block: usize,
+        wanted: &Wanted<'_>,
+    ) -> u64 {
+        for (at, lists) in lists.chunks(EIGHT).enumerate() {
+            if at > 0 && self.at_least(scores, wanted.before(EIGHT * at, block)) & wanted.docs == 0
+            {
+                return 0;
+            }
+            for list in lists {
+                let (mut bits, impacts) = list.block(block);
+                let weight = u32::from(list.weight);
+                for impact in &impacts[..bits.count_ones() as usize] {
+                    scores[bits.trailing_zeros() as usize % BLOCK] += weight * u32::from(*impact);
+                    bits &= bits.wrapping_sub(1);
+                }
             }
         }
-        self.at_least(scores, floor)
+        self.at_least(scores, wanted.floor) & wanted.docs
     }
 
     #[inline(always)]
-    fn greatest(self, scores: &[u32; BLOCK]) -> u32 {
+    fn greatest(self, scores: &[u32; BLOCK], mut docs: u64) -> u32 {
+        if docs.count_ones() <= 8 {
+            let mut most = 0;
+            while docs != 0 {
+                most = most.max(scores[docs.trailing_zeros() as usize % BLOCK]);
+                docs &= docs - 1;
+            }
+            return most;
+        }
         let mut most = [0; 16];
         for part in scores.as_chunks::<16>().0 {
             for (most, score) in most.iter_mut().zip(part) {
