@@ -50,11 +50,6 @@ impl Job<'_> {
         if self.counting { self.floor } else { self.floor.max(sink.least()) }
     }
 
-    /// Whether all documents take part.
-    fn takes_all(&self) -> bool {
-        self.alive.is_none() && self.filter.is_none()
-    }
-
     /// The documents of one 64-document word that take part.
     fn allowed(&self, word: usize) -> u64 {
         let alive = self.alive.map_or(u64::MAX, |bits| bits[word]);

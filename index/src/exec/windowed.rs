@@ -213,7 +213,7 @@ fn set_bounds<S: Simd>(
         rest.as_flattened_mut()[..blocks].copy_from_slice(bounds);
         add_maxima(bounds, cells);
     }
-    if !few && job.takes_all() {
+    if !few {
         return;
     }
     for (at, (bound, scores)) in bounds.iter_mut().zip(&scores[..blocks]).enumerate() {
