@@ -107,16 +107,15 @@ const LONG: usize = 256;
 
 impl Lists for OrderedLists<'_> {
     fn visit(&self, visit: &mut Visit<'_>) -> Result<(), WriteError> {
-        let (mut places, mut impacts) = (Vec::new(), Vec::new());
-        let mut table = vec![[0; 8]; self.docs.div_ceil(8)];
-        let mut sorted = Vec::new();
+        let mut table = vec![[0; EIGHT]; self.docs.div_ceil(EIGHT)];
+        let (mut sorted, mut list) = (Vec::new(), Columns::default());
         for token in self.tokens() {
-            places.clear();
-            impacts.clear();
-            if self.count(token) > self.docs / LONG {
+            let count = self.count(token);
+            list.clear(count);
+            if count > self.docs / LONG {
                 let flat = table.as_flattened_mut();
                 self.postings(token, |place, impact| flat[place as usize] = impact)?;
-                take(&mut table, &mut places, &mut impacts);
+                list.take(&mut table);
             } else {
                 // One number is sorted faster than two.
                 sorted.clear();
@@ -126,28 +125,51 @@ impl Lists for OrderedLists<'_> {
                 sorted.sort_unstable();
                 for posting in &sorted {
                     let [impact, place @ .., _, _, _] = posting.to_le_bytes();
-                    places.push(u32::from_le_bytes(place));
-                    impacts.push(impact);
+                    list.push(u32::from_le_bytes(place), impact);
                 }
             }
-            if !places.is_empty() {
-                visit(token, &places, &impacts)?;
+            if list.len > 0 {
+                visit(token, &list.places[..list.len], &list.impacts[..list.len])?;
             }
         }
         Ok(())
     }
 }
 
-/// Empties a table of impacts by place.
-fn take(table: &mut [[u8; 8]], places: &mut Vec<u32>, impacts: &mut Vec<u8>) {
-    for (first, eight) in (0_u32..).step_by(8).zip(table) {
-        if *eight == [0; 8] {
-            continue;
-        }
-        for (place, impact) in (first..).zip(std::mem::take(eight)) {
-            if impact > 0 {
-                places.push(place);
-                impacts.push(impact);
+/// Places that are looked at together.
+const EIGHT: usize = 8;
+
+/// A list of postings as two columns, which are longer than the list.
+#[derive(Default)]
+struct Columns {
+    places: Vec<u32>,
+    impacts: Vec<u8>,
+    len: usize,
+}
+
+impl Columns {
+    /// Makes room for so many postings.
+    fn clear(&mut self, postings: usize) {
+        self.len = 0;
+        let room = self.places.len().max(postings + EIGHT);
+        self.places.resize(room, 0);
+        self.impacts.resize(room, 0);
+    }
+
+    fn push(&mut self, place: u32, impact: u8) {
+        self.places[self.len] = place;
+        self.impacts[self.len] = impact;
+        // What has no impact is written over by the next: no branch that cannot be foreseen.
+        self.len += usize::from(impact > 0);
+    }
+
+    /// Empties a table of impacts by place.
+    fn take(&mut self, table: &mut [[u8; EIGHT]]) {
+        for (first, eight) in (0_u32..).step_by(EIGHT).zip(table) {
+            if *eight != [0; EIGHT] {
+                for (place, impact) in (first..).zip(std::mem::take(eight)) {
+                    self.push(place, impact);
+                }
             }
         }
     }
