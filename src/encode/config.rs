@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bank::BankConfig;
 use super::calibration::Calibration;
 use super::prune::Pruning;
 use super::saturation::Saturation;
@@ -37,6 +38,9 @@ pub struct ModelConfig {
     /// divided by their Euclidean length to this power, 0 (not at all) to 1 (scores are cosines).
     #[serde(default)]
     pub length_norm: f32,
+    /// How texts that match pictures in general are evened out, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank: Option<BankConfig>,
     /// What a match amounts to with this model.
     #[serde(default)]
     pub calibration: Calibration,
@@ -168,6 +172,9 @@ impl ModelConfig {
         }
         if !(0.0..=1.0).contains(&config.length_norm) {
             return wrong(format!("length_norm {}, not from 0 to 1", config.length_norm));
+        }
+        if let Some(problem) = config.bank.and_then(BankConfig::problem) {
+            return wrong(problem);
         }
         match config.calibration.problem() {
             Some(problem) => wrong(problem),

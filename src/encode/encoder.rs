@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::Tensor;
 use sightword_index::{SparseVector, TokenId, VectorError};
 
+use super::bank::Bank;
 use super::config::ModelConfig;
 use super::head::{Pooled, Words};
 use super::image::ImageTower;
@@ -87,6 +88,7 @@ pub struct Encoder {
     text: OnceLock<TextTower>,
     image: OnceLock<ImageTower>,
     table: OnceLock<Vec<f32>>,
+    bank: OnceLock<Option<Bank>>,
 }
 
 impl Encoder {
@@ -143,6 +145,7 @@ impl Encoder {
             text: OnceLock::new(),
             image: OnceLock::new(),
             table: OnceLock::new(),
+            bank: OnceLock::new(),
         })
     }
 
@@ -240,6 +243,24 @@ impl Encoder {
         let kept = strongest(&pooled.logits, self.config.of_texts());
         let token = |at: usize| TokenId(self.words.outputs[at]);
         Ok(kept.into_iter().map(|kept| (token(kept.at), kept.weight)).collect())
+    }
+
+    /// The weights of a text, as [`Encoder::encode_text`] gives them, for a collection of texts that a
+    /// picture searches: those of a text that matches pictures in general are made less, by one factor.
+    /// In a query a factor changes nothing.
+    ///
+    /// # Errors
+    /// [`EncodeError::Model`] when the model's bank of pictures is damaged.
+    pub fn among_texts(&self, mut weights: TokenWeights) -> Result<TokenWeights, EncodeError> {
+        let bank = set_up(&self.bank, || {
+            let read = |config| Bank::new(&self.weights, config, self.config.vocabulary);
+            self.config.bank.map(read).transpose().map_err(|what| self.damaged(what))
+        })?;
+        if let Some(bank) = bank {
+            let factor = bank.factor(weights.iter().map(|&(token, weight)| (token.0, weight)));
+            weights.iter_mut().for_each(|(_, weight)| *weight *= factor);
+        }
+        Ok(weights)
     }
 
     /// A text's own words with the weight that each has in general: no network, microseconds.

@@ -16,8 +16,10 @@
 //! | `efficientnet.rs`, `image.rs`, `text.rs` | the towers |
 //! | `saturation.rs` | how does a maximum of logits become a weight? |
 //! | `prune.rs` | which weights are kept, and as which whole numbers? |
+//! | `bank.rs`, `make_bank.rs` | how well does a text match pictures in general? |
 //! | `quantise_model.rs` | how did the default model come to 8 bits? |
 
+mod bank;
 mod bert;
 mod calibration;
 mod config;
@@ -26,6 +28,7 @@ mod encoder;
 mod flat;
 mod head;
 mod image;
+pub mod make_bank;
 pub(crate) mod ops;
 mod prune;
 pub mod quantise_model;
@@ -34,6 +37,7 @@ mod text;
 mod vocabulary;
 pub(crate) mod weights;
 
+pub use bank::BankConfig;
 pub use calibration::{Calibration, LeastMatch, fade};
 pub use config::{BlockConfig, ModelConfig};
 pub(crate) use efficientnet::Backbone;

@@ -4,9 +4,9 @@
 //! that 0 stays 0. Vectors (biases, norms, tables) and position tables stay as they are: they are
 //! small, and errors in them reach everything.
 
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 
-use super::weights::Weights;
+use super::weights::{Weights, serialise};
 
 /// Tensors with rows shorter than this stay as they are, the depthwise filters among them.
 const SHORTEST_ROW: usize = 32;
@@ -24,7 +24,7 @@ const AFTER_RELU: &str = "image.backbone.";
 /// A sentence that says what is wrong with the file.
 pub fn quantise_weights(half_precision: Vec<u8>) -> Result<Vec<u8>, String> {
     let weights = Weights::owned(half_precision)?;
-    let mut tensors: Vec<(String, Vec<usize>, Dtype, Vec<u8>)> = Vec::new();
+    let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
     for name in weights.names() {
         let info = weights.info(&name)?;
         let rows = info.shape.first().copied().unwrap_or(1);
@@ -32,22 +32,17 @@ pub fn quantise_weights(half_precision: Vec<u8>) -> Result<Vec<u8>, String> {
         let is_large = columns >= SHORTEST_ROW && rows * columns >= SMALLEST_MATRIX;
         if info.dtype != Dtype::F16 || !is_large || name.ends_with("positions") {
             let bytes = weights.bytes(info).to_vec();
-            tensors.push((name, info.shape.clone(), info.dtype, bytes));
+            tensors.push((name, info.dtype, info.shape.clone(), bytes));
             continue;
         }
         let mut floats = vec![0.0; rows * columns];
         weights.matrix(&name, rows, columns)?.read(0..rows, &mut floats);
         let round = if name.starts_with(AFTER_RELU) { round_alike } else { round_each };
         let (values, scales) = quantise_rows(&floats, columns, round);
-        tensors.push((format!("{name}.scale"), vec![rows], Dtype::F32, scales));
-        tensors.push((name, info.shape.clone(), Dtype::I8, values));
+        tensors.push((format!("{name}.scale"), Dtype::F32, vec![rows], scales));
+        tensors.push((name, Dtype::I8, info.shape.clone(), values));
     }
-    let views = tensors.iter().map(|(name, shape, dtype, bytes)| {
-        let view = TensorView::new(*dtype, shape.clone(), bytes);
-        view.map(|view| (name, view)).map_err(|error| format!("{name}: {error}"))
-    });
-    let views: Vec<_> = views.collect::<Result<_, _>>()?;
-    safetensors::serialize(views, None).map_err(|error| error.to_string())
+    serialise(&tensors)
 }
 
 /// The values, one byte each, and the scales, little-endian floats.

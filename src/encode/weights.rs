@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use half::f16;
-use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo, TensorView};
 
 /// Bytes that live as long as the program or as long as they are used.
 #[derive(Clone)]
@@ -91,16 +91,42 @@ impl Weights {
 
     /// A list of ids, each below `limit`, strictly increasing.
     pub(crate) fn ids(&self, name: &str, limit: usize) -> Result<Vec<u16>, String> {
-        let info = self.info(name)?;
-        if info.dtype != Dtype::I32 {
-            return Err(format!("{name} is {:?}, not I32", info.dtype));
-        }
-        let bytes = self.bytes(info);
+        let bytes = self.column(name, Dtype::I32)?;
         let ids = bytes.as_chunks::<4>().0.iter().map(|&bytes| i32::from_le_bytes(bytes));
         let ids: Option<Vec<u16>> =
             ids.map(|id| u16::try_from(id).ok().filter(|&id| usize::from(id) < limit)).collect();
         ids.filter(|ids| ids.is_sorted_by(|a, b| a < b))
             .ok_or(format!("{name} is not a rising list of ids below {limit}"))
+    }
+
+    /// A list of whole numbers that do not fall, 0 or more.
+    pub(crate) fn ends(&self, name: &str) -> Result<Vec<usize>, String> {
+        let bytes = self.column(name, Dtype::I32)?;
+        let ends = bytes.as_chunks::<4>().0.iter().map(|&bytes| i32::from_le_bytes(bytes));
+        let ends: Option<Vec<usize>> = ends.map(|end| usize::try_from(end).ok()).collect();
+        ends.filter(|ends| ends.is_sorted()).ok_or(format!("{name} falls, or is below 0"))
+    }
+
+    /// A list of tokens, each below `limit`.
+    pub(crate) fn tokens(&self, name: &str, limit: usize) -> Result<Vec<u16>, String> {
+        let bytes = self.column(name, Dtype::U16)?;
+        let tokens = bytes.as_chunks::<2>().0.iter().map(|&bytes| u16::from_le_bytes(bytes));
+        let tokens: Vec<u16> = tokens.collect();
+        let right = tokens.iter().all(|token| usize::from(*token) < limit);
+        right.then_some(tokens).ok_or(format!("{name} holds tokens of {limit} and above"))
+    }
+
+    /// A list of impacts.
+    pub(crate) fn impacts(&self, name: &str) -> Result<Bytes, String> {
+        self.column(name, Dtype::U8)
+    }
+
+    fn column(&self, name: &str, dtype: Dtype) -> Result<Bytes, String> {
+        let info = self.info(name)?;
+        if info.dtype != dtype {
+            return Err(format!("{name} is {:?}, not {dtype:?}", info.dtype));
+        }
+        Ok(self.bytes(info))
     }
 
     /// Every tensor of floats by its name, as 32-bit floats: 8-bit matrices are multiplied out.
@@ -136,6 +162,18 @@ impl Weights {
         let (start, end) = info.data_offsets;
         Bytes { source: self.source.clone(), range: self.data + start..self.data + end }
     }
+}
+
+/// Named tensors, with their types, shapes and bytes, as the bytes of a file.
+pub(crate) fn serialise(
+    tensors: &[(String, Dtype, Vec<usize>, Vec<u8>)],
+) -> Result<Vec<u8>, String> {
+    let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+        let view = TensorView::new(*dtype, shape.clone(), bytes);
+        view.map(|view| (name, view)).map_err(|error| format!("{name}: {error}"))
+    });
+    let views: Vec<_> = views.collect::<Result<_, _>>()?;
+    safetensors::serialize(views, None).map_err(|error| error.to_string())
 }
 
 /// A matrix, row by row, in the file's own precision.

@@ -178,7 +178,8 @@ fn add_own(weights: &mut Weights, own: &Weights, added: f32) {
     weights.values_mut().for_each(|weight| *weight /= 1.0 + added);
 }
 
-/// A text as something to be found: its weights as the tower or the table has them.
+/// A text as something to be found: its weights as the table has them, or the tower's, evened out by
+/// [`Encoder::among_texts`].
 ///
 /// # Errors
 /// [`CompileError::Encode`] if the text cannot be encoded.
@@ -188,7 +189,10 @@ pub fn text_vector(
     mode: QueryMode,
 ) -> Result<SparseVector, CompileError> {
     let weights: Weights = match mode {
-        QueryMode::Tower => encoder.encode_text(text)?.into_iter().collect(),
+        QueryMode::Tower => {
+            let even = encoder.among_texts(encoder.encode_text(text)?)?;
+            even.into_iter().collect()
+        }
         QueryMode::Table => own_weights(text, encoder)?,
     };
     let scale = encoder.config().impact_scale;

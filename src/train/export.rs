@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Tensor};
 use half::f16;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 
 use crate::encode::quantise_model::quantise_weights;
+use crate::encode::weights::serialise;
 use crate::encode::{Encoder, ModelConfig, Saturation};
 
 use super::error::TrainError;
@@ -56,14 +57,9 @@ impl Export<'_> {
         let outputs = self.start.output_tokens();
         let ids = outputs.iter().flat_map(|&id| i32::from(id).to_le_bytes()).collect();
         tensors.push(("output_tokens".to_owned(), Dtype::I32, vec![outputs.len()], ids));
-        let failed = |error: safetensors::SafeTensorError| TrainError::Data {
-            what: format!("the trained weights cannot be written: {error}"),
-        };
-        let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
-            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name, view))
-        });
-        let views: Vec<_> = views.collect::<Result<_, _>>().map_err(failed)?;
-        safetensors::serialize(views, None).map_err(failed)
+        serialise(&tensors).map_err(|what| TrainError::Data {
+            what: format!("the trained weights cannot be written: {what}"),
+        })
     }
 
     /// Makes the folder beside its place, then puts it there.
@@ -76,7 +72,10 @@ impl Export<'_> {
         let new = tempfile::Builder::new().prefix(".new-").tempdir_in(beside);
         let new = new.map_err(failed(beside))?;
         // Numbers and texts: nothing that JSON could not hold.
-        let config = serde_json::to_vec_pretty(self.config).unwrap_or_default();
+        let mut config = self.config.clone();
+        // Its pictures are as the model saw them before.
+        config.bank = None;
+        let config = serde_json::to_vec_pretty(&config).unwrap_or_default();
         let tokenizer = self.start.vocabulary().to_json().to_string().into_bytes();
         let files = [
             ("config.json", config.as_slice()),
