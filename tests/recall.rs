@@ -17,7 +17,7 @@ fn near(found: Recall, [r1, r5, r10]: [f64; 3]) {
 }
 
 /// The figures are those that the model's card tells. Another program with half-precision weights, without the
-/// words typed, has 32.2 / 62.0 / 74.5 and 37.7 / 64.9 / 75.5.
+/// words typed and the bank, has 32.2 / 62.0 / 74.5 and 37.7 / 64.9 / 75.5.
 #[test]
 fn recall_on_the_dev_split_is_that_of_the_models_card() {
     let Some(data) = std::env::var_os("SIGHTWORD_DATA") else {
@@ -30,7 +30,7 @@ fn recall_on_the_dev_split_is_that_of_the_models_card() {
     let report = evaluate(&encoder, &dataset, &options, |_, _, _| {}).unwrap();
     assert_eq!((report.photos, report.captions, report.unreadable), (1000, 5000, 0));
     near(report.t2i.unwrap(), [32.4, 61.8, 74.1]);
-    near(report.i2t.unwrap(), [38.0, 63.9, 75.3]);
+    near(report.i2t.unwrap(), [40.7, 68.1, 78.6]);
 }
 
 #[test]
