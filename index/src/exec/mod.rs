@@ -21,6 +21,8 @@ mod tests;
 pub(crate) mod top;
 pub(crate) mod windowed;
 
+use std::ops::Range;
+
 use crate::format::cell::BLOCK;
 use crate::format::forward::Forward;
 use crate::format::inverted::Inverted;
@@ -48,6 +50,16 @@ impl Job<'_> {
     /// The least score that is still of use.
     fn needed(&self, sink: &dyn Sink) -> u32 {
         if self.counting { self.floor } else { self.floor.max(sink.least()) }
+    }
+
+    /// Whether every document takes part.
+    fn takes_all(&self) -> bool {
+        self.alive.is_none() && self.filter.is_none()
+    }
+
+    /// Whether any document of these words does.
+    fn takes_any(&self, mut words: Range<usize>) -> bool {
+        words.any(|word| self.allowed(word) != 0)
     }
 
     /// The documents of one 64-document word that take part.

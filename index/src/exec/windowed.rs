@@ -4,20 +4,22 @@
 //! their documents' scores one by one. Then the window's blocks of 64 documents are visited: the cells
 //! of many postings are added, and scores are compared with the least that is still of use.
 //!
-//! Two bounds save work. A window is passed over when the sum of its tokens' greatest impacts stays
-//! below what is needed, and a block when its greatest score so far and the greatest impacts that
-//! the cells of many postings have in it do. What is needed is the floor when matches are counted,
-//! and the k-th score so far when they are not. Then blocks that may hold the best are visited before
-//! the others, so that this score is soon high. Inside of a block the cells of the heaviest tokens are
-//! added first, and the others only while they can still lift a document that takes part to what is
-//! needed: half of the visits to a million documents end after four cells of twenty. Only *less* is
-//! passed over: an equal score may win by its key.
+//! Two bounds save work. A window is passed over when no document of it takes part, or the sum of its
+//! tokens' greatest impacts stays below what is needed, and a block when its greatest score so far and
+//! the greatest impacts that the cells of many postings have in it do. What is needed is the floor when
+//! matches are counted, and the k-th score so far when they are not. Then blocks that may hold the best
+//! are visited before the others, so that this score is soon high. Inside of a block the cells of the
+//! heaviest tokens are added first, and the others only while they can still lift a document that takes
+//! part to what is needed: half of the visits to a million documents end after four cells of twenty.
+//! Only *less* is passed over: an equal score may win by its key.
+
+use std::ops::Range;
 
 use super::simd::{Dense, FOUR, Level, PerBlock, Simd, Task, WORDS, Wanted, prefetch};
 use super::{Counts, Job, Sink};
 use crate::error::FileError;
 use crate::format::cell::{BLOCK, Cell};
-use crate::format::inverted::{Inverted, List, MAX_WINDOW};
+use crate::format::inverted::{Inverted, List, MAX_WINDOW, Windows};
 use crate::query::Exclusion;
 
 /// One bit for each document of a window.
@@ -122,8 +124,12 @@ impl Task for Segment<'_, '_> {
         let mut counts = Counts::default();
         let (mut few, mut dense) =
             (Vec::with_capacity(terms.len()), Vec::with_capacity(terms.len()));
-        for window in 0..job.inverted.windows().count() {
-            if bound(&terms, window) < u64::from(job.needed(sink)) {
+        let windows = job.inverted.windows();
+        for window in 0..windows.count() {
+            let blocks = blocks_of(windows, window);
+            let of_use = job.takes_any(blocks.clone())
+                && bound(&terms, window) >= u64::from(job.needed(sink));
+            if !of_use {
                 continue;
             }
             few.clear();
@@ -145,13 +151,12 @@ impl Task for Segment<'_, '_> {
             for (ids, impacts, weight) in &few {
                 accumulate(scratch.scores.as_flattened_mut(), ids, impacts, *weight);
             }
-            let blocks = job.inverted.windows().len(window).div_ceil(BLOCK);
-            set_bounds(simd, job, window, !few.is_empty(), &dense, scratch);
+            set_bounds(simd, job, blocks.clone(), !few.is_empty(), &dense, scratch);
             mark_removed(&removals, window, scratch);
-            let first = job.inverted.windows().first(window);
+            let first = blocks.start;
             Sweep { simd, job, first, dense: &dense, scratch, sink, counts: &mut counts }.run();
             if !few.is_empty() {
-                scratch.scores[..blocks].fill([0; BLOCK]);
+                scratch.scores[..blocks.len()].fill([0; BLOCK]);
             }
             if !removals.is_empty() {
                 scratch.removed.fill(0);
@@ -159,6 +164,12 @@ impl Task for Segment<'_, '_> {
         }
         counts
     }
+}
+
+/// The blocks of a window: words of the bits that say who takes part.
+fn blocks_of(windows: Windows, window: usize) -> Range<usize> {
+    let first = windows.first(window) as usize / BLOCK;
+    first..first + windows.len(window).div_ceil(BLOCK)
 }
 
 /// No document of the window scores higher.
@@ -196,28 +207,31 @@ fn accumulate(scores: &mut [u32], ids: &[u16], impacts: &[u8], weight: u8) {
 fn set_bounds<S: Simd>(
     simd: S,
     job: &Job<'_>,
-    window: usize,
+    blocks: Range<usize>,
     few: bool,
     dense: &[Dense<'_>],
     scratch: &mut Scratch,
 ) {
-    let windows = job.inverted.windows();
-    let (first, blocks) = (windows.first(window) as usize, windows.len(window).div_ceil(BLOCK));
     let Scratch { scores, bounds, rest, .. } = scratch;
-    let (bounds, beyond) = bounds.as_flattened_mut().split_at_mut(blocks);
+    let (bounds, beyond) = bounds.as_flattened_mut().split_at_mut(blocks.len());
     bounds.fill(0);
     beyond.fill(0);
     let fours = dense.chunks(FOUR);
     rest.resize(fours.len(), [[0; BLOCK]; WORDS / BLOCK]);
     for (cells, rest) in fours.zip(rest).rev() {
-        rest.as_flattened_mut()[..blocks].copy_from_slice(bounds);
+        rest.as_flattened_mut()[..blocks.len()].copy_from_slice(bounds);
         add_maxima(bounds, cells);
     }
     if !few {
         return;
     }
-    for (at, (bound, scores)) in bounds.iter_mut().zip(&scores[..blocks]).enumerate() {
-        let docs = job.allowed(first / BLOCK + at);
+    let with_scores = bounds.iter_mut().zip(scores.as_slice());
+    if job.takes_all() {
+        with_scores.for_each(|(bound, scores)| *bound += simd.greatest(scores, u64::MAX));
+        return;
+    }
+    for (block, (bound, scores)) in blocks.zip(with_scores) {
+        let docs = job.allowed(block);
         *bound = if docs == 0 { 0 } else { *bound + simd.greatest(scores, docs) };
     }
 }
@@ -266,8 +280,8 @@ fn mark_removed(removals: &[Removal<'_>], window: usize, scratch: &mut Scratch) 
 struct Sweep<'a, 's, S> {
     simd: S,
     job: &'a Job<'a>,
-    /// The window's first place.
-    first: u32,
+    /// The window's first block.
+    first: usize,
     dense: &'a [Dense<'a>],
     scratch: &'a mut Scratch,
     sink: &'a mut (dyn Sink + 's),
@@ -278,9 +292,10 @@ impl<S: Simd> Sweep<'_, '_, S> {
     #[inline(always)]
     fn run(mut self) {
         if !self.job.counting {
-            // Without a filter the first of these is enough.
             let most = self.scratch.bounds.as_flattened().iter().copied().fold(0, u32::max);
-            for eighths in 1..4 {
+            // Where few take part, the best of them are seldom in the blocks that could have the best.
+            let steps = if self.job.takes_all() { 1 } else { 3 };
+            for eighths in 1..=steps {
                 self.visit(most - most / 8 * eighths);
             }
         }
@@ -308,8 +323,8 @@ impl<S: Simd> Sweep<'_, '_, S> {
 
     #[inline(always)]
     fn block(&mut self, at: usize, needed: u32) {
-        let first = self.first as usize + at * BLOCK;
-        let allowed = self.job.allowed(first / BLOCK);
+        let block = self.first + at;
+        let allowed = self.job.allowed(block);
         if allowed == 0 {
             return;
         }
@@ -321,7 +336,7 @@ impl<S: Simd> Sweep<'_, '_, S> {
             let kept = found & !removed;
             self.counts.excluded += u64::from(removed.count_ones());
             self.counts.matched += u64::from(kept.count_ones());
-            self.sink.offer_block(&self.job.inverted.order()[first..], kept, scores);
+            self.sink.offer_block(&self.job.inverted.order()[block * BLOCK..], kept, scores);
         }
         *scores = [0; BLOCK];
     }
