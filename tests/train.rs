@@ -141,6 +141,9 @@ fn a_frozen_image_tower_stays_as_it_is() {
         let image: Vec<_> = image.entries().take(12).map(|entry| entry.token).collect();
         (image, encoder.encode_text("a red flower").unwrap())
     };
+    // A bank of the first model's pictures would say nothing about the second's texts.
+    let bank = |model: &str| trial.read(&format!("{model}/config.json")).contains("bank");
+    assert!(bank("small") && !bank("run/model"));
     // Less is kept of a photo than before, so that the first model is read with the config of the second.
     fs::copy(trial.path("run/model/config.json"), trial.path("small/config.json")).unwrap();
     let (before, after) = (vectors("small"), vectors("run/model"));

@@ -136,6 +136,7 @@ fn config(vocabulary: usize) -> Value {
     let [stem, first, second] = CHANNELS;
     json!({
         "format": "sightword-model/1", "name": "small", "vocabulary": vocabulary,
+        "bank": {"best": 1, "usual": 1.0, "power": 0.5},
         "hidden": HIDDEN, "heads": 2, "intermediate": INNER, "layer_norm_eps": 1e-12,
         "text": {"layers": 1, "max_tokens": MAX_TOKENS},
         "image": {"layers": 1, "size": 32, "mean": 127.0, "std": 128.0, "grid": 4,
