@@ -26,7 +26,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
-use sightword::encode::{Encoder, TokenWeights, quantise};
+use sightword::encode::{Encoder, TokenWeights, to_vector};
 use sightword::ingest::{DecodeOptions, decode};
 use sightword_index::exchange::{Document, npz};
 use sightword_index::{SparseVector, TokenId};
@@ -125,9 +125,7 @@ fn texts<E: Into<anyhow::Error>>(
 ) -> anyhow::Result<Vec<SparseVector>> {
     let scale = encoder.config().impact_scale;
     let vectors = side_by_side(texts, |text| {
-        let weights = encode(encoder, text).map_err(Into::into)?;
-        let impacts = weights.iter().map(|&(token, weight)| (token, quantise(weight, scale)));
-        Ok(SparseVector::new(impacts.filter(|(_, impact)| *impact > 0))?)
+        Ok(to_vector(encode(encoder, text).map_err(Into::into)?, scale)?)
     })?;
     Ok(vectors.into_iter().filter(|vector| !vector.is_empty()).collect())
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Deserialize;
 use sightword::encode::make_bank::{NewBank, with_bank};
-use sightword::encode::{Encoder, quantise};
+use sightword::encode::{Encoder, to_vector};
 use sightword::ingest::{DecodeOptions, decode};
 use sightword_index::SparseVector;
 
@@ -71,14 +71,8 @@ fn spread<'a>(records: &[&'a Record], count: usize) -> Vec<&'a Record> {
 /// The vectors of the records' first captions.
 fn texts(encoder: &Encoder, records: &[&Record]) -> anyhow::Result<Vec<SparseVector>> {
     let captions = records.iter().filter_map(|record| record.captions.first());
-    captions
-        .map(|caption| {
-            let scale = encoder.config().impact_scale;
-            let weights = encoder.encode_text(caption)?.into_iter();
-            let impacts = weights.map(|(token, weight)| (token, quantise(weight, scale)));
-            Ok(SparseVector::new(impacts.filter(|(_, impact)| *impact > 0))?)
-        })
-        .collect()
+    let scale = encoder.config().impact_scale;
+    captions.map(|caption| Ok(to_vector(encoder.encode_text(caption)?, scale)?)).collect()
 }
 
 /// The vectors of the records' photos.

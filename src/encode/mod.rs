@@ -45,7 +45,7 @@ pub use encoder::{EncodeError, Encoder, ModelError};
 pub(crate) use encoder::{read_files, set_up};
 pub(crate) use head::Words;
 pub(crate) use prune::{PIVOT, Pruning, strongest};
-pub use prune::{TokenWeights, quantise};
+pub use prune::{TokenWeights, quantise, to_vector};
 pub use saturation::Saturation;
 pub(crate) use text::TextLayers;
 pub use vocabulary::{Piece, Vocabulary};

@@ -1,6 +1,6 @@
 //! Which weights are kept, and as which whole numbers.
 
-use sightword_index::TokenId;
+use sightword_index::{SparseVector, TokenId, VectorError};
 
 use super::saturation::Saturation;
 
@@ -15,6 +15,18 @@ pub fn quantise(weight: f32, scale: f32) -> u8 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let impact = (weight * scale).round() as u8;
     impact
+}
+
+/// Weights by rising token as a vector of whole numbers.
+///
+/// # Errors
+/// [`VectorError`] when tokens do not rise.
+pub fn to_vector(
+    weights: impl IntoIterator<Item = (TokenId, f32)>,
+    scale: f32,
+) -> Result<SparseVector, VectorError> {
+    let impacts = weights.into_iter().map(|(token, weight)| (token, quantise(weight, scale)));
+    SparseVector::new(impacts.filter(|(_, impact)| *impact > 0))
 }
 
 /// A kept token: its place among the output tokens, and its weight.

@@ -8,7 +8,7 @@ use sightword_index::{Exclusion, QueryError, SparseQuery, SparseVector, TokenId}
 use super::parse::ParsedQuery;
 #[cfg(doc)]
 use crate::encode::Calibration;
-use crate::encode::{EncodeError, Encoder, Piece, Vocabulary, fade, quantise};
+use crate::encode::{EncodeError, Encoder, Piece, Vocabulary, fade, quantise, to_vector};
 
 /// The impact from which a token counts as "in the picture" for an exclusion.
 ///
@@ -195,10 +195,8 @@ pub fn text_vector(
         }
         QueryMode::Table => own_weights(text, encoder)?,
     };
-    let scale = encoder.config().impact_scale;
-    let impacts = weights.into_iter().map(|(token, weight)| (token, quantise(weight, scale)));
-    // Rising tokens, impacts from 1: the rules of a vector.
-    Ok(SparseVector::new(impacts.filter(|(_, impact)| *impact > 0)).unwrap_or_default())
+    // A map's tokens rise: the rule of a vector.
+    Ok(to_vector(weights, encoder.config().impact_scale).unwrap_or_default())
 }
 
 /// Multiplies the weights of each boosted word's own tokens; returns warnings for words that have

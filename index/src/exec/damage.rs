@@ -116,8 +116,8 @@ proptest! {
         let forward = Forward::open(OwnedBytes::new(forward), file("a.swf"), docs, VOCAB);
         let (Ok(inverted), Ok(forward)) = (inverted, forward) else { return Ok(()) };
         let (inverted, forward, query) = (&inverted, &forward, &query);
+        let terms = query.heaviest_first();
         for counting in [true, false] {
-            let terms = query.heaviest_first();
             let job = Job {
                 query,
                 terms: &terms,
