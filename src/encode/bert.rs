@@ -4,7 +4,7 @@
 use candle_core::{Result, Tensor};
 
 use super::config::ModelConfig;
-use super::ops::{Activation, Attention, Linear, Norm};
+use super::ops::{Activation, Attention, Inputs, Linear, Norm};
 use super::weights::Weights;
 
 /// One transformer layer.
@@ -26,10 +26,11 @@ impl Layer {
         weights: &Weights,
         name: &str,
         config: &ModelConfig,
+        inputs: Inputs,
     ) -> std::result::Result<Self, String> {
         let (hidden, inner) = (config.hidden, config.intermediate);
         let linear = |part: &str, shape, activation| {
-            Linear::new(weights, &format!("{name}.{part}"), shape, activation)
+            Linear::new(weights, &format!("{name}.{part}"), shape, activation, inputs)
         };
         let square = |part: &str| linear(part, (hidden, hidden), Activation::None);
         let eps = config.layer_norm_eps;

@@ -6,7 +6,7 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::config::{BlockConfig, ModelConfig};
-use super::ops::{Activation, Depthwise, Linear};
+use super::ops::{Activation, Depthwise, Inputs, Linear};
 use super::weights::Weights;
 
 /// Side of the stem's kernel.
@@ -48,6 +48,7 @@ impl Backbone {
             &format!("{name}.stem"),
             (patch, backbone.stem),
             Activation::Relu6,
+            Inputs::Bytes,
         )?;
         let input = usize::try_from(config.image.size).map_err(|error| error.to_string())?;
         let mut size = input.div_ceil(STEM_STRIDE);
@@ -66,7 +67,8 @@ impl Backbone {
             return Err(format!("the blocks end in {size} rows, not in {}", config.image.grid));
         }
         let shape = (channels, backbone.head);
-        let head = Linear::new(weights, &format!("{name}.head"), shape, Activation::Relu6)?;
+        let name = format!("{name}.head");
+        let head = Linear::new(weights, &name, shape, Activation::Relu6, Inputs::Bytes)?;
         let (mean, std) = (config.image.mean, config.image.std);
         Ok(Self { stem, blocks, head, size: input, mean, std })
     }
@@ -133,7 +135,7 @@ impl Block {
     ) -> std::result::Result<Self, String> {
         let inner = block.inputs * block.expand;
         let linear = |part: &str, shape, activation| {
-            Linear::new(weights, &format!("{name}.{part}"), shape, activation)
+            Linear::new(weights, &format!("{name}.{part}"), shape, activation, Inputs::Bytes)
         };
         let expand = (block.expand != 1)
             .then(|| linear("expand", (block.inputs, inner), Activation::Relu6))

@@ -1,11 +1,11 @@
 //! The vocabulary head that ends both towers: BERT's MLM transform, logits, maximum over positions.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{Result, Tensor};
 
 use super::config::ModelConfig;
-use super::ops::{Activation, Linear, MaxLogits, Norm};
+use super::ops::{Activation, ByteEmbeddings, Inputs, Linear, MaxLogits, Norm};
 use super::weights::{Matrix, Weights};
 
 /// What both towers share: the token embeddings, and which tokens can be put out.
@@ -42,6 +42,9 @@ pub(crate) struct Head {
     dense: Linear,
     norm: Norm,
     bias: Vec<f32>,
+    inputs: Inputs,
+    /// The embeddings of the output tokens for products of bytes, where these are wanted.
+    bytes: OnceLock<Option<ByteEmbeddings>>,
 }
 
 impl Head {
@@ -51,13 +54,15 @@ impl Head {
         tower: &str,
         config: &ModelConfig,
         words: &Arc<Words>,
+        inputs: Inputs,
     ) -> std::result::Result<Self, String> {
         let shape = (config.hidden, config.hidden);
         let transform = format!("{tower}.transform");
+        let dense = format!("{transform}.dense");
         let bias = weights.vector(&format!("{tower}.decoder_bias"), config.vocabulary)?;
         Ok(Self {
             words: Arc::clone(words),
-            dense: Linear::new(weights, &format!("{transform}.dense"), shape, Activation::Gelu)?,
+            dense: Linear::new(weights, &dense, shape, Activation::Gelu, inputs)?,
             norm: Norm::new(
                 weights,
                 &format!("{transform}.norm"),
@@ -65,6 +70,8 @@ impl Head {
                 config.layer_norm_eps,
             )?,
             bias: words.outputs.iter().map(|&id| bias[usize::from(id)]).collect(),
+            inputs,
+            bytes: OnceLock::new(),
         })
     }
 
@@ -76,26 +83,27 @@ impl Head {
     /// `hidden` [1, positions, hidden], as [`Head::transform`] gives it → the logit of one output token
     /// at every position.
     pub(crate) fn logits_of(&self, hidden: &Tensor, output: usize) -> Result<Vec<f32>> {
-        let id = usize::from(self.words.outputs[output]);
-        let mut embedding = vec![0.0; self.words.embeddings.columns()];
-        self.words.embeddings.read(id..id + 1, &mut embedding);
-        let embedding = Tensor::from_vec(embedding, (hidden.dim(2)?, 1), hidden.device())?;
-        let logits = hidden.squeeze(0)?.matmul(&embedding)?.flatten_all()?;
-        (logits + f64::from(self.bias[output]))?.to_vec1()
+        self.max_logits().of_one(hidden, output)
     }
 
     /// `hidden`, as [`Head::transform`] gives it → a pooled vector for each of the batch.
     pub(crate) fn pool(&self, hidden: &Tensor) -> Result<Vec<Pooled>> {
-        let op = MaxLogits {
-            embeddings: &self.words.embeddings,
-            outputs: &self.words.outputs,
-            bias: &self.bias,
-        };
-        let pooled: Vec<Vec<Vec<f32>>> = op.forward(hidden)?.to_vec3()?;
+        let pooled: Vec<Vec<Vec<f32>>> = self.max_logits().forward(hidden)?.to_vec3()?;
         let pair = |mut rows: Vec<Vec<f32>>| {
             let winners = rows.pop().unwrap_or_default();
             Pooled { logits: rows.pop().unwrap_or_default(), winners }
         };
         Ok(pooled.into_iter().map(pair).collect())
+    }
+
+    fn max_logits(&self) -> MaxLogits<'_> {
+        let Words { embeddings, outputs } = self.words.as_ref();
+        let bytes = match self.inputs {
+            Inputs::Floats => None,
+            Inputs::Bytes => {
+                self.bytes.get_or_init(|| ByteEmbeddings::new(embeddings, outputs)).as_ref()
+            }
+        };
+        MaxLogits { embeddings, outputs, bias: &self.bias, bytes }
     }
 }

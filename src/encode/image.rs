@@ -8,7 +8,7 @@ use super::bert::Layer;
 use super::config::ModelConfig;
 use super::efficientnet::Backbone;
 use super::head::{Head, Pooled, Words};
-use super::ops::{Activation, Linear, Norm};
+use super::ops::{Activation, Inputs, Linear, Norm};
 use super::weights::Weights;
 
 /// Pixels in, a pooled vector over the vocabulary out.
@@ -39,14 +39,16 @@ impl ImageTower {
                 "image.projection",
                 (config.image.backbone.head, hidden),
                 Activation::None,
+                Inputs::Bytes,
             )?,
             positions: Tensor::from_vec(positions, (patches, hidden), &Device::Cpu)
                 .map_err(|error| error.to_string())?,
             norm: Norm::new(weights, "image.embedding_norm", hidden, config.layer_norm_eps)?,
             layers: layers
-                .map(|layer| Layer::new(weights, &format!("image.layers.{layer}"), config))
+                .map(|layer| format!("image.layers.{layer}"))
+                .map(|layer| Layer::new(weights, &layer, config, Inputs::Bytes))
                 .collect::<std::result::Result<_, _>>()?,
-            head: Head::new(weights, "image", config, words)?,
+            head: Head::new(weights, "image", config, words, Inputs::Bytes)?,
         })
     }
 

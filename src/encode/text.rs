@@ -8,7 +8,7 @@ use sightword_index::TokenId;
 use super::bert::Layer;
 use super::config::ModelConfig;
 use super::head::{Head, Pooled, Words};
-use super::ops::Norm;
+use super::ops::{Inputs, Norm};
 use super::weights::{Matrix, Weights};
 
 /// Token ids in, a pooled vector over the vocabulary out.
@@ -25,7 +25,7 @@ impl TextTower {
     ) -> std::result::Result<Self, String> {
         Ok(Self {
             layers: TextLayers::new(weights, config, config.text.layers, words)?,
-            head: Head::new(weights, "text", config, words)?,
+            head: Head::new(weights, "text", config, words, Inputs::Floats)?,
         })
     }
 
@@ -66,7 +66,8 @@ impl TextLayers {
             token_type: weights.vector("text.token_type", config.hidden)?,
             norm: Norm::new(weights, "text.embedding_norm", config.hidden, config.layer_norm_eps)?,
             layers: (0..layers)
-                .map(|layer| Layer::new(weights, &format!("text.layers.{layer}"), config))
+                .map(|layer| format!("text.layers.{layer}"))
+                .map(|layer| Layer::new(weights, &layer, config, Inputs::Floats))
                 .collect::<std::result::Result<_, _>>()?,
             max_tokens,
         })

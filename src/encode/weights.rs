@@ -198,6 +198,14 @@ impl Matrix {
         self.columns
     }
 
+    /// The values of an 8-bit matrix, row by row, and the scale of each row.
+    pub(crate) fn bytes(&self) -> Option<(&[i8], &[f32])> {
+        match &self.values {
+            Values::Q8 { values, scales } => Some((bytemuck::cast_slice(values), scales)),
+            Values::F32(_) | Values::F16(_) => None,
+        }
+    }
+
     /// Writes the rows as floats, one after the other.
     pub(crate) fn read(&self, rows: Range<usize>, out: &mut [f32]) {
         let range = rows.start * self.columns..rows.end * self.columns;

@@ -17,7 +17,7 @@ use sightword_index::TokenId;
 
 use super::config::LateConfig;
 use super::{Features, Part, Question};
-use crate::encode::ops::{Activation, Linear, View, multiply};
+use crate::encode::ops::{Activation, Inputs, Linear, View, multiply};
 use crate::encode::weights::Weights;
 use crate::encode::{Backbone, ModelConfig, TextLayers, Words};
 
@@ -89,8 +89,9 @@ pub(crate) struct PictureSide {
 impl PictureSide {
     pub(crate) fn new(weights: &Weights, towers: &ModelConfig, config: &LateConfig) -> Read<Self> {
         let channels = towers.image.backbone.head;
-        let linear =
-            |name, outputs| Linear::new(weights, name, (channels, outputs), Activation::None);
+        let linear = |name, outputs| {
+            Linear::new(weights, name, (channels, outputs), Activation::None, Inputs::Floats)
+        };
         Ok(Self {
             backbone: Backbone::new(weights, towers)?,
             patch: linear("picture.patch", config.width)?,
@@ -137,8 +138,9 @@ impl TextSide {
         config: &LateConfig,
         words: &Arc<Words>,
     ) -> Read<Self> {
-        let linear =
-            |name, outputs| Linear::new(weights, name, (towers.hidden, outputs), Activation::None);
+        let linear = |name, outputs| {
+            Linear::new(weights, name, (towers.hidden, outputs), Activation::None, Inputs::Floats)
+        };
         Ok(Self {
             layers: TextLayers::new(weights, towers, config.layers, words)?,
             token: linear("text.token", config.width)?,

@@ -6,10 +6,12 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::activation::{Activation, Finish};
+use super::bytes::{ByteMatrix, ByteRows};
 use super::multiply::{View, multiply, multiply_onto};
 use crate::encode::weights::{Matrix, Weights};
 
 thread_local! {
+    static BYTES: RefCell<ByteRows> = RefCell::default();
     /// Weights of a block of outputs, and what they give, for a text.
     static SCRATCH: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
@@ -25,13 +27,29 @@ const OUTPUT_BLOCK: usize = 128;
 /// still there when the bias is added.
 const OUT_FLOATS: usize = 128 * 1024;
 
+/// How rows meet weights of 8 bits. (Weights of more bits are always multiplied as floats.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inputs {
+    /// As they are.
+    Floats,
+    /// Rounded to bytes: for pictures, where the products take most of the time.
+    Bytes,
+}
+
 /// A linear layer whose weights stay in the file's precision until many rows need them.
 pub(crate) struct Linear {
     weight: Matrix,
     bias: Vec<f32>,
     activation: Activation,
-    /// `Wᵀ` as floats, row by row: what `gemm` reads fastest.
-    prepared: OnceLock<Vec<f32>>,
+    rows: Inputs,
+    prepared: OnceLock<Prepared>,
+}
+
+/// Weights as they are multiplied fastest with many rows.
+enum Prepared {
+    /// `Wᵀ`, row by row.
+    Floats(Vec<f32>),
+    Bytes(ByteMatrix),
 }
 
 impl Linear {
@@ -41,11 +59,13 @@ impl Linear {
         name: &str,
         (inputs, outputs): (usize, usize),
         activation: Activation,
+        rows: Inputs,
     ) -> std::result::Result<Self, String> {
         Ok(Self {
             weight: weights.matrix(&format!("{name}.weight"), outputs, inputs)?,
             bias: weights.vector(&format!("{name}.bias"), outputs)?,
             activation,
+            rows,
             prepared: OnceLock::new(),
         })
     }
@@ -76,18 +96,28 @@ impl Linear {
         if residual.is_some_and(|residual| residual.len() != rows * outputs) {
             bail!("the residual has another shape than {shape:?}");
         }
-        let out = if rows <= FEW_ROWS { self.few(x, residual) } else { self.many(x, residual) };
+        let is_float = self.rows == Inputs::Floats || self.weight.bytes().is_none();
+        let is_few = is_float && rows <= FEW_ROWS;
+        let out = if is_few { self.few(x, residual) } else { self.many(x, residual) };
         Ok((CpuStorage::F32(out), Shape::from(shape)))
     }
 
     fn many(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
         let (inputs, outputs) = (self.weight.columns(), self.weight.rows());
-        let weight = self.prepared.get_or_init(|| transposed(&self.weight));
-        let weight = View::by_rows(weight, inputs, outputs);
+        let prepared = self.prepared.get_or_init(|| Prepared::new(&self.weight, self.rows));
         let mut out = Vec::with_capacity(x.len() / inputs * outputs);
         for x in x.chunks((OUT_FLOATS / outputs).max(32) * inputs) {
             let start = out.len();
-            multiply_onto(&mut out, View::by_rows(x, x.len() / inputs, inputs), weight);
+            match prepared {
+                Prepared::Floats(weight) => {
+                    let x = View::by_rows(x, x.len() / inputs, inputs);
+                    multiply_onto(&mut out, x, View::by_rows(weight, inputs, outputs));
+                }
+                Prepared::Bytes(matrix) => BYTES.with_borrow_mut(|rows| {
+                    rows.fill(x, inputs);
+                    matrix.multiply_onto(&mut out, rows);
+                }),
+            }
             let end = out.len();
             self.finish(&mut out[start..], residual.map(|residual| &residual[start..end]));
         }
@@ -122,6 +152,17 @@ impl Linear {
     fn finish(&self, rows: &mut [f32], residual: Option<&[f32]>) {
         let (activation, bias) = (self.activation, self.bias.as_slice());
         pulp::Arch::new().dispatch(Finish { activation, rows, bias, residual });
+    }
+}
+
+impl Prepared {
+    fn new(weight: &Matrix, rows: Inputs) -> Self {
+        match weight.bytes() {
+            Some((values, scales)) if rows == Inputs::Bytes => {
+                Self::Bytes(ByteMatrix::new(values, scales))
+            }
+            _ => Self::Floats(transposed(weight)),
+        }
     }
 }
 

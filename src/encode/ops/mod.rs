@@ -4,14 +4,18 @@
 //! compiler turns into SIMD; `pulp` compiles them for several instruction sets and picks one at run
 //! time (AVX2 or AVX-512 on x86-64, NEON on ARM).
 //!
-//! - [`Linear`]: `x · Wᵀ + b` and activation in one pass, weights read from 8 bit.
+//! - [`Linear`]: `x · Wᵀ + b` and activation in one pass; for pictures, products of bytes ([`bytes`]), in
+//!   instructions made for them ([`dot`]).
 //! - [`Depthwise`]: one small filter a channel; candle runs one convolution for each channel.
 //! - [`Attention`], [`Norm`]: on this thread, without copies; candle's wait for a thread pool.
 //! - [`MaxLogits`]: vocabulary logits and their maximum over positions, never written out whole.
 
 mod activation;
 mod attention;
+mod bytes;
 mod depthwise;
+#[cfg(target_arch = "x86_64")]
+mod dot;
 mod linear;
 mod max_logits;
 mod multiply;
@@ -20,8 +24,8 @@ mod norm;
 pub(crate) use activation::{Activation, exp_of_negative, normal_cdf};
 pub(crate) use attention::Attention;
 pub(crate) use depthwise::Depthwise;
-pub(crate) use linear::Linear;
-pub(crate) use max_logits::MaxLogits;
+pub(crate) use linear::{Inputs, Linear};
+pub(crate) use max_logits::{ByteEmbeddings, MaxLogits};
 pub(crate) use multiply::{View, multiply};
 pub(crate) use norm::{Norm, sum};
 
