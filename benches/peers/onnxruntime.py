@@ -3,8 +3,8 @@
 
     python3 benches/peers/onnxruntime.py --model MODEL_DIR --photos examples/photos
 
-The model folder has the layout `config.json`, `model.safetensors` (half precision) and, if the
-outputs are to be checked, `reference.safetensors`. Both ONNX graphs are built here, straight from
+The model folder has the layout `config.json`, `model.safetensors` (half precision, or 8 bits, which
+are multiplied out) and, if the outputs are to be checked, `reference.safetensors`. Both ONNX graphs are built here, straight from
 the weights, with `onnx.helper`. An export through PyTorch would give the same arithmetic with more
 nodes for onnxruntime to fuse again, and would need a download of gigabytes; building the graph
 needs four small packages, which go into a virtual environment of their own under target/.
@@ -13,7 +13,7 @@ The graphs are written to suit onnxruntime: its own `LayerNormalization` and `Ge
 linear layers as one `Gemm` with the bias inside, batch norms already folded into the weights, and
 every graph optimisation switched on (which also moves convolutions to its blocked layout).
 
-What is timed: pixels (uint8, 224 x 224, resized beforehand) in, the maximum over the patches of
+What is timed: pixels (uint8, of the model's side, resized beforehand) in, the maximum over the patches of
 every output token's logit out. `--winner` adds the winning patch of each token, which our own
 encoder always keeps. For texts: token ids in, the maximum over the positions out.
 
@@ -216,6 +216,35 @@ def text_tower(config, weights):
         [helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["batch", count])])
 
 
+class Calibration:
+    """Some pictures, one at a time, from which onnxruntime learns how large each tensor gets."""
+
+    def __init__(self, pixels):
+        self.left = list(pixels)
+
+    def get_next(self):
+        return {"pixels": self.left.pop()[None]} if self.left else None
+
+
+def in_bytes(model, pixels):
+    """The image tower as onnxruntime quantises it: 8 bits throughout, one range for each tensor of numbers."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+    CalibrationDataReader.register(Calibration)
+    with tempfile.TemporaryDirectory() as folder:
+        exact, rounded = Path(folder) / "exact.onnx", Path(folder) / "rounded.onnx"
+        exact.write_bytes(model)
+        # Without a sign: x86 multiplies bytes without a sign by bytes with one.
+        quantize_static(exact, rounded, Calibration(pixels[:12]), per_channel=True, activation_type=QuantType.QUInt8)
+        return rounded.read_bytes()
+
+
+def kept_words(exact, rounded, pixels, count=20):
+    """How many of a picture's strongest words stay when it is rounded, on average."""
+    strongest = [np.argsort(-session(model, 1).run(["pooled"], {"pixels": pixels})[0])[:, :count]
+                 for model in (exact, rounded)]
+    return float(np.mean([len(set(a) & set(b)) for a, b in zip(*strongest)]))
+
+
 def session(model, threads):
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -312,12 +341,20 @@ def time_images(model, pixels, args):
     return rows
 
 
-def time_ours(args):
+def in_floats(weights):
+    """8-bit matrices times the scales of their rows; the rest as it is."""
+    for name in [name for name in weights if name + ".scale" in weights]:
+        scale = weights.pop(name + ".scale")
+        weights[name] = weights[name] * scale.reshape(-1, *[1] * (weights[name].ndim - 1))
+    return weights
+
+
+def time_ours(args, side):
     """Our own encoder on the same pixels, threads and batches: `cargo bench --bench encode`."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pixels.safetensors"
-        save_file({"pixels": pictures(args, 224)[0]}, file)
+        save_file({"pixels": pictures(args, side)[0]}, file)
         for batch in args.batch:
             command = ["cargo", "bench", "--quiet", "--bench", "encode", "--", str(file)]
             command += [str(n) for n in (args.threads, batch, args.repeats)]
@@ -358,7 +395,7 @@ def time_texts(model, folder, args):
 def arguments():
     numbers = lambda text: [int(part) for part in text.split(",")]
     parser = argparse.ArgumentParser(description="Times onnxruntime on the towers of a model folder.")
-    parser.add_argument("--model", type=Path, required=True, help="folder with config.json and model.safetensors (f16)")
+    parser.add_argument("--model", type=Path, required=True, help="folder with config.json and model.safetensors")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--photos", type=Path, help="folder of pictures")
     source.add_argument("--jsonl", type=Path, help="JSON Lines file that names pictures in the tar shards beside it")
@@ -368,6 +405,7 @@ def arguments():
     parser.add_argument("--workers", type=numbers, default=[1, 2], help="sessions that share the threads, e.g. 1,2")
     parser.add_argument("--batch", type=numbers, default=[1, 4, 8], help="pictures a call, e.g. 1,4,8")
     parser.add_argument("--repeats", type=int, default=7, help="timed passes; minimum and median are printed")
+    parser.add_argument("--bytes", action="store_true", help="also time the image tower in 8 bits throughout")
     parser.add_argument("--winner", action="store_true", help="also compute the winning patch of each token")
     parser.add_argument("--ours", action="store_true", help="also run our encoder, and print the ratio")
     parser.add_argument("--keep", type=Path, help="leave image.onnx, text.onnx and pixels.safetensors in this folder")
@@ -377,7 +415,7 @@ def arguments():
 def main():
     args = arguments()
     config = json.loads((args.model / "config.json").read_text(encoding="utf8"))
-    weights = load_file(args.model / "model.safetensors")
+    weights = in_floats(load_file(args.model / "model.safetensors"))
     image, text = image_tower(config, weights, args.winner), text_tower(config, weights)
     pixels, distinct = pictures(args, config["image"]["size"])
     if args.keep:
@@ -393,8 +431,12 @@ def main():
               "winner": args.winner, "max_abs_error": errors}
     if good:
         result |= {"images": time_images(image, pixels, args), "texts": time_texts(text, args.model, args)}
+        if args.bytes:
+            rounded = in_bytes(image, pixels)
+            result["images_in_bytes"] = time_images(rounded, pixels, args)
+            result["words_of_20_that_stay"] = kept_words(image, rounded, pixels[:min(distinct, args.pictures)])
         if args.ours:
-            result["sightword"] = time_ours(args)
+            result["sightword"] = time_ours(args, config["image"]["size"])
             result["sightword_over_onnxruntime"] = ratios(result["sightword"], result["images"])
     print(json.dumps(result, indent=1))
     if not good:

@@ -5,17 +5,15 @@
 
 use candle_core::{Device, Result, Tensor};
 
-use super::config::{BlockConfig, ModelConfig};
-use super::ops::{Activation, Depthwise, Inputs, Linear};
+use super::config::ModelConfig;
+use super::inverted_residual::{Block, Scratch};
+use super::ops::{Activation, Inputs, Linear};
 use super::weights::Weights;
 
 /// Side of the stem's kernel.
 const STEM_KERNEL: usize = 3;
 /// Stride of the stem.
 const STEM_STRIDE: usize = 2;
-
-/// Side of a map from which on pictures go through the blocks one by one.
-const LARGE_MAP: usize = 14;
 
 /// Stem, inverted residual blocks, head.
 pub(crate) struct Backbone {
@@ -25,13 +23,6 @@ pub(crate) struct Backbone {
     size: usize,
     mean: f32,
     std: f32,
-}
-
-struct Block {
-    expand: Option<Linear>,
-    depthwise: Depthwise,
-    project: Linear,
-    residual: bool,
 }
 
 impl Backbone {
@@ -59,7 +50,7 @@ impl Backbone {
                 return Err(format!("block {number} does not fit the one before it"));
             }
             let block = Block::new(weights, &format!("{name}.blocks.{number}"), block, size)?;
-            size = block.depthwise.output_size();
+            size = block.output_size();
             channels = backbone.blocks[number].outputs;
             blocks.push(block);
         }
@@ -74,9 +65,6 @@ impl Backbone {
     }
 
     /// Pictures of `size` × `size` RGB8 pixels → [pictures, grid · grid, channels].
-    ///
-    /// One picture at a time while its map is large, so that it stays in the cache; all together
-    /// once the weights are what is large.
     pub(crate) fn forward(&self, pictures: &[&[u8]]) -> Result<Tensor> {
         self.head.forward(&self.first_blocks(pictures, self.blocks.len())?)
     }
@@ -84,19 +72,22 @@ impl Backbone {
     /// The same through the stem and the first `blocks` blocks only → [pictures, positions, channels].
     pub(crate) fn first_blocks(&self, pictures: &[&[u8]], blocks: usize) -> Result<Tensor> {
         let blocks = &self.blocks[..blocks.min(self.blocks.len())];
-        let is_large = |block: &&Block| block.depthwise.size() > LARGE_MAP;
-        let (large, small) = blocks.split_at(blocks.iter().take_while(is_large).count());
-        let through = |x, blocks: &[Block]| blocks.iter().try_fold(x, |x, block| block.forward(&x));
-        let maps: Vec<Tensor> = pictures
-            .iter()
-            .map(|pixels| through(self.stem.forward(&self.stem_patches(pixels)?)?, large))
-            .collect::<Result<_>>()?;
-        through(Tensor::cat(&maps, 0)?, small)
+        let channels = blocks.last().map_or(self.stem.outputs(), Block::channels);
+        let mut scratch = Scratch::default();
+        // One by one, so that a picture's map stays in the cache.
+        let maps = pictures.iter().flat_map(|pixels| {
+            let mut map = vec![0.0; self.size.div_ceil(STEM_STRIDE).pow(2) * self.stem.outputs()];
+            self.stem.many(&self.stem_patches(pixels), None, &mut map);
+            blocks.iter().fold(map, |map, block| block.forward(&map, &mut scratch))
+        });
+        let maps: Vec<f32> = maps.collect();
+        let positions = maps.len() / (channels * pictures.len().max(1));
+        Tensor::from_vec(maps, (pictures.len(), positions, channels), &Device::Cpu)
     }
 
     /// The pixels under each position of the stem's kernel, channel by channel (im2col), centred
     /// and scaled; what lies outside of the picture is 0.
-    fn stem_patches(&self, pixels: &[u8]) -> Result<Tensor> {
+    fn stem_patches(&self, pixels: &[u8]) -> Vec<f32> {
         let side = self.size.div_ceil(STEM_STRIDE);
         let padding = ((side - 1) * STEM_STRIDE + STEM_KERNEL).saturating_sub(self.size) / 2;
         let width = 3 * STEM_KERNEL * STEM_KERNEL;
@@ -105,7 +96,7 @@ impl Backbone {
             let (top, left) = (position / side * STEM_STRIDE, position % side * STEM_STRIDE);
             self.stem_patch(pixels, (top, left), padding, patch);
         }
-        Tensor::from_vec(patches, (1, side * side, width), &Device::Cpu)
+        patches
     }
 
     fn stem_patch(&self, pixels: &[u8], corner: (usize, usize), padding: usize, patch: &mut [f32]) {
@@ -123,32 +114,5 @@ impl Backbone {
                 }
             }
         }
-    }
-}
-
-impl Block {
-    fn new(
-        weights: &Weights,
-        name: &str,
-        block: &BlockConfig,
-        size: usize,
-    ) -> std::result::Result<Self, String> {
-        let inner = block.inputs * block.expand;
-        let linear = |part: &str, shape, activation| {
-            Linear::new(weights, &format!("{name}.{part}"), shape, activation, Inputs::Bytes)
-        };
-        let expand = (block.expand != 1)
-            .then(|| linear("expand", (block.inputs, inner), Activation::Relu6))
-            .transpose()?;
-        let filter = (block.kernel, block.stride);
-        let depthwise = Depthwise::new(weights, &format!("{name}.depthwise"), inner, filter, size)?;
-        let project = linear("project", (inner, block.outputs), Activation::None)?;
-        Ok(Self { expand, depthwise, project, residual: block.residual })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let expanded = self.expand.as_ref().map(|expand| expand.forward(x)).transpose()?;
-        let y = self.depthwise.forward(expanded.as_ref().unwrap_or(x))?;
-        if self.residual { self.project.forward_onto(&y, x) } else { self.project.forward(&y) }
     }
 }

@@ -181,8 +181,8 @@ impl Encoder {
 
     /// The vectors of pictures: at most `keep.image` tokens each, with their winning patches.
     ///
-    /// Several at once are a little faster than one by one (weights are read once for all); about
-    /// 10 MB of memory are needed for each while they are computed.
+    /// Several at once take as long as one by one; about 10 MB of memory are needed meanwhile, and 1 MB more for
+    /// each.
     ///
     /// # Errors
     /// [`EncodeError`] when the image tower cannot be set up or computed.

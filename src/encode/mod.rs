@@ -13,7 +13,7 @@
 //! | `weights.rs` | how are weights read, 8-bit or half precision, without a copy? |
 //! | `ops/` | what does candle do slowly on a CPU, and how do we do it? |
 //! | `bert.rs`, `head.rs` | the transformer layers and the vocabulary head that both towers share |
-//! | `efficientnet.rs`, `image.rs`, `text.rs` | the towers |
+//! | `efficientnet.rs`, `inverted_residual.rs`, `image.rs`, `text.rs` | the towers |
 //! | `saturation.rs` | how does a maximum of logits become a weight? |
 //! | `prune.rs` | which weights are kept, and as which whole numbers? |
 //! | `bank.rs`, `make_bank.rs` | how well does a text match pictures in general? |
@@ -28,6 +28,7 @@ mod encoder;
 mod flat;
 mod head;
 mod image;
+mod inverted_residual;
 pub mod make_bank;
 pub(crate) mod ops;
 mod prune;

@@ -6,7 +6,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::dot::{Kernel, Strips};
-use super::multiply::{View, multiply_onto};
+use super::multiply::{View, multiply};
 
 /// The largest byte of a row: AVX2 adds two products in 16 bits, where they must fit (2 · 127 · 127).
 /// On photos, 255 gives nothing more.
@@ -113,21 +113,21 @@ impl ByteMatrix {
         self.scales.len()
     }
 
-    /// Appends `x · Wᵀ`, row by row.
-    pub(super) fn multiply_onto(&self, out: &mut Vec<f32>, x: &ByteRows) {
-        let start = out.len();
+    /// `out = x · Wᵀ`, row by row.
+    pub(super) fn multiply(&self, x: &ByteRows, out: &mut [f32]) {
         match &self.weights {
             #[cfg(target_arch = "x86_64")]
-            Layout::Strips(kernel, strips) => strips.multiply_onto(*kernel, out, &x.bytes),
+            Layout::Strips(kernel, strips) => strips.multiply(*kernel, &x.bytes, out),
             Layout::Floats(weights) => {
                 let floats: Vec<f32> = x.bytes.iter().map(|&byte| f32::from(byte)).collect();
                 let rows = View::by_rows(&floats, x.scales.len(), x.width);
-                multiply_onto(out, rows, View::by_rows(weights, x.width, self.outputs()));
+                let weights = View::by_rows(weights, x.width, self.outputs());
+                multiply(rows, weights, out, self.outputs());
             }
         }
         pulp::Arch::new().dispatch(|| {
-            let rows = out[start..].chunks_exact_mut(self.outputs());
-            for (row, &Scale { step, zero }) in rows.zip(&x.scales) {
+            for (row, &Scale { step, zero }) in out.chunks_exact_mut(self.outputs()).zip(&x.scales)
+            {
                 for ((sum, total), scale) in row.iter_mut().zip(&self.totals).zip(&self.scales) {
                     *sum = (*sum - zero * total) * (scale * step);
                 }
@@ -203,13 +203,14 @@ mod tests {
             let matrix = ByteMatrix::new(&values, &scales);
             let plain = ByteMatrix { weights: Layout::floats(&values, inputs), ..ByteMatrix::new(&values, &scales) };
             let rows = rows(&x, inputs);
-            let (mut products, mut as_floats) = (vec![7.0], vec![7.0]);
-            matrix.multiply_onto(&mut products, &rows);
-            plain.multiply_onto(&mut as_floats, &rows);
+            let mut products = vec![7.0; x.len() / inputs * scales.len()];
+            let mut as_floats = products.clone();
+            matrix.multiply(&rows, &mut products);
+            plain.multiply(&rows, &mut as_floats);
             prop_assert_eq!(&products, &as_floats);
             let outputs = values.chunks_exact(inputs).zip(&scales);
             let pairs = x.chunks_exact(inputs).zip(&rows.scales).flat_map(|row| outputs.clone().map(move |output| (row, output)));
-            for (((x, Scale { step, .. }), (weights, scale)), &product) in pairs.zip(&products[1..]) {
+            for (((x, Scale { step, .. }), (weights, scale)), &product) in pairs.zip(&products) {
                 let exact: f32 = x.iter().zip(weights).map(|(x, &weight)| x * f32::from(weight) * scale).sum();
                 let sum: f32 = weights.iter().map(|&weight| f32::from(weight).abs() * scale).sum();
                 prop_assert!((product - exact).abs() <= 0.51 * step * sum + 1e-4, "{} for {}", product, exact);

@@ -1,13 +1,18 @@
-//! A depthwise convolution with TensorFlow's SAME padding, bias and ReLU6.
+//! A depthwise convolution with TensorFlow's SAME padding, bias and ReLU6, an output row at a time.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use std::array::from_fn;
+use std::ops::Range;
+
 use pulp::{Scalar, Simd, WithSimd};
 
 use crate::encode::weights::Weights;
 
-/// Neighbouring columns done at once: a weight is read once for all of them, and their sums and
-/// inputs still fit the registers of the smallest instruction set.
+/// Neighbouring columns done at once: their sums and a row of weights fit the registers of the smallest
+/// instruction set.
 const TILE: usize = 4;
+
+/// The largest side of a kernel.
+const LARGEST_KERNEL: usize = 7;
 
 /// One `kernel` × `kernel` filter a channel, on positions in rows of `size` (channels last).
 pub(crate) struct Depthwise {
@@ -29,7 +34,10 @@ impl Depthwise {
         channels: usize,
         (kernel, stride): (usize, usize),
         size: usize,
-    ) -> std::result::Result<Self, String> {
+    ) -> Result<Self, String> {
+        if kernel > LARGEST_KERNEL {
+            return Err(format!("{name} has {kernel} rows, and {LARGEST_KERNEL} are possible"));
+        }
         let area = kernel * kernel;
         let matrix = weights.matrix(&format!("{name}.weight"), channels, area)?;
         let mut filters = vec![0.0; channels * area];
@@ -43,9 +51,13 @@ impl Depthwise {
         Ok(Self { channels, kernel, stride, size, taps, bias })
     }
 
-    /// `x` [batch, size · size, channels] → [batch, out · out, channels].
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.apply_op1_no_bwd(self)
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Side of the kernel.
+    pub(crate) fn kernel(&self) -> usize {
+        self.kernel
     }
 
     /// Side of the input.
@@ -56,6 +68,18 @@ impl Depthwise {
     /// Side of the output: ⌈size ÷ stride⌉.
     pub(crate) fn output_size(&self) -> usize {
         self.size.div_ceil(self.stride)
+    }
+
+    /// The rows of the input that an output row needs.
+    pub(crate) fn needs(&self, row: usize) -> Range<usize> {
+        let (_, first, count) = self.overlap(row);
+        first..first + count
+    }
+
+    /// An output row → `out` [output size, channels]. `x` [rows, size, channels] holds some rows of the
+    /// input, row r at place r modulo their number; those that are needed are among them.
+    pub(crate) fn row(&self, x: &[f32], row: usize, out: &mut [f32]) {
+        pulp::Arch::new().dispatch(Row { filter: self, x, row, out });
     }
 
     /// Rows (or columns) of padding before the first one; the larger half comes after the last.
@@ -74,103 +98,134 @@ impl Depthwise {
     }
 
     #[inline(always)]
-    fn picture<S: Simd>(&self, simd: S, x: &[f32], out: &mut Vec<f32>) {
-        let side = self.output_size();
-        let (x, _) = S::as_simd_f32s(x);
-        let mut line = vec![0.0; side * self.channels];
-        for row in 0..side {
-            let (outputs, _) = S::as_mut_simd_f32s(&mut line);
-            let mut column = 0;
-            while column < side {
-                let last = (column + TILE - 1).min(side - 1);
-                let is_inside = self.overlap(column).2 == self.kernel
-                    && self.overlap(last).2 == self.kernel
-                    && last - column == TILE - 1;
-                if is_inside {
-                    self.tile::<S, TILE>(simd, x, outputs, (row, column));
-                    column += TILE;
-                } else {
-                    self.tile::<S, 1>(simd, x, outputs, (row, column));
-                    column += 1;
-                }
-            }
-            out.extend_from_slice(&line);
+    fn row_with<S: Simd>(&self, simd: S, x: &[f32], row: usize, out: &mut [f32]) {
+        let held = x.len() / (self.size * self.channels);
+        let (first_tap, first, count) = self.overlap(row);
+        let mut places = [0; LARGEST_KERNEL];
+        for (place, row) in places.iter_mut().zip(first..first + count) {
+            *place = row % held;
+        }
+        let rows = Rows { x: S::as_simd_f32s(x).0, first_tap, places: &places[..count] };
+        let (out, _) = S::as_mut_simd_f32s(out);
+        match (self.kernel, self.stride) {
+            (3, 1) => self.columns::<S, 3, 1>(simd, rows, out),
+            (3, 2) => self.columns::<S, 3, 2>(simd, rows, out),
+            (5, 1) => self.columns::<S, 5, 1>(simd, rows, out),
+            (5, 2) => self.columns::<S, 5, 2>(simd, rows, out),
+            _ => (0..self.output_size()).for_each(|column| self.one(simd, rows, out, column)),
         }
     }
 
-    /// `COLUMNS` outputs side by side in the line `out`. More than one must all have the whole kernel's width.
+    /// All columns of a row.
     #[inline(always)]
-    fn tile<S: Simd, const COLUMNS: usize>(
+    fn columns<S: Simd, const KERNEL: usize, const STRIDE: usize>(
         &self,
         simd: S,
-        x: &[S::f32s],
+        rows: Rows<'_, S>,
         out: &mut [S::f32s],
-        (row, column): (usize, usize),
+    ) {
+        let side = self.output_size();
+        let is_inside = |column: usize| column < side && self.overlap(column).2 == KERNEL;
+        let mut column = 0;
+        while column < side {
+            if is_inside(column) && is_inside(column + TILE - 1) {
+                self.tile::<S, KERNEL, STRIDE>(simd, rows, out, column);
+                column += TILE;
+            } else {
+                self.one(simd, rows, out, column);
+                column += 1;
+            }
+        }
+    }
+
+    /// [`TILE`] outputs side by side that have the kernel's whole width: inputs are read once for all of
+    /// them, and weights too.
+    #[inline(always)]
+    fn tile<S: Simd, const KERNEL: usize, const STRIDE: usize>(
+        &self,
+        simd: S,
+        rows: Rows<'_, S>,
+        out: &mut [S::f32s],
+        column: usize,
     ) {
         let (taps, _) = S::as_simd_f32s(&self.taps);
         let (bias, _) = S::as_simd_f32s(&self.bias);
-        let (tap_row, first_row, rows) = self.overlap(row);
-        let (tap_column, first_column, columns) = self.overlap(column);
-        let (zero, six) = (simd.splat_f32s(0.0), simd.splat_f32s(6.0));
+        let (_, first_column, _) = self.overlap(column);
         let depth = bias.len();
-        let at_out = column * depth;
         for channel in 0..depth {
-            let mut sums = [bias[channel]; COLUMNS];
-            for r in 0..rows {
-                for c in 0..columns {
-                    let tap = (tap_row + r) * self.kernel + tap_column + c;
-                    let weight = taps[tap * depth + channel];
-                    let at = ((first_row + r) * self.size + first_column + c) * depth + channel;
+            let mut sums = [bias[channel]; TILE];
+            for (tap_row, place) in (rows.first_tap..).zip(rows.places) {
+                let tap = |c: usize| taps[(tap_row * KERNEL + c) * depth + channel];
+                let weights: [S::f32s; KERNEL] = from_fn(tap);
+                let at = (place * self.size + first_column) * depth + channel;
+                for c in 0..(TILE - 1) * STRIDE + KERNEL {
+                    let value = rows.x[at + c * depth];
                     for (n, sum) in sums.iter_mut().enumerate() {
-                        let value = x[at + n * self.stride * depth];
-                        *sum = simd.mul_add_e_f32s(value, weight, *sum);
+                        if let Some(weight) = c.checked_sub(n * STRIDE).and_then(|c| weights.get(c))
+                        {
+                            *sum = simd.mul_add_e_f32s(value, *weight, *sum);
+                        }
                     }
                 }
             }
             for (n, sum) in sums.into_iter().enumerate() {
-                let sum = simd.min_f32s(simd.max_f32s(sum, zero), six);
-                out[at_out + n * depth + channel] = sum;
+                out[(column + n) * depth + channel] = relu6(simd, sum);
             }
+        }
+    }
+
+    /// One output, wherever it is.
+    #[inline(always)]
+    fn one<S: Simd>(&self, simd: S, rows: Rows<'_, S>, out: &mut [S::f32s], column: usize) {
+        let (taps, _) = S::as_simd_f32s(&self.taps);
+        let (bias, _) = S::as_simd_f32s(&self.bias);
+        let (tap_column, first_column, columns) = self.overlap(column);
+        let depth = bias.len();
+        for channel in 0..depth {
+            let mut sum = bias[channel];
+            for (tap_row, place) in (rows.first_tap..).zip(rows.places) {
+                for c in 0..columns {
+                    let weight = taps[(tap_row * self.kernel + tap_column + c) * depth + channel];
+                    let at = (place * self.size + first_column + c) * depth + channel;
+                    sum = simd.mul_add_e_f32s(rows.x[at], weight, sum);
+                }
+            }
+            out[column * depth + channel] = relu6(simd, sum);
         }
     }
 }
 
-/// One picture, as what `pulp` compiles for each instruction set.
-struct Picture<'a> {
-    filter: &'a Depthwise,
-    x: &'a [f32],
-    out: &'a mut Vec<f32>,
+#[inline(always)]
+fn relu6<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    simd.min_f32s(simd.max_f32s(x, simd.splat_f32s(0.0)), simd.splat_f32s(6.0))
 }
 
-impl WithSimd for Picture<'_> {
+/// Rows of the input, of which those at `places` meet the rows of taps from `first_tap` on.
+#[derive(Clone, Copy)]
+struct Rows<'a, S: Simd> {
+    x: &'a [S::f32s],
+    first_tap: usize,
+    places: &'a [usize],
+}
+
+/// A row, as what `pulp` compiles for each instruction set.
+struct Row<'a> {
+    filter: &'a Depthwise,
+    x: &'a [f32],
+    row: usize,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Row<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if self.filter.channels.is_multiple_of(S::F32_LANES) {
-            self.filter.picture(simd, self.x, self.out);
+        let Self { filter, x, row, out } = self;
+        if filter.channels.is_multiple_of(S::F32_LANES) {
+            filter.row_with(simd, x, row, out);
         } else {
-            self.filter.picture(Scalar::new(), self.x, self.out);
+            filter.row_with(Scalar::new(), x, row, out);
         }
-    }
-}
-
-impl CustomOp1 for Depthwise {
-    fn name(&self) -> &'static str {
-        "depthwise"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = super::floats(storage, layout, self.name())?;
-        let (batch, positions, channels) = layout.shape().dims3()?;
-        if (positions, channels) != (self.size * self.size, self.channels) {
-            bail!("depthwise takes {0} × {0} × {1}", self.size, self.channels);
-        }
-        let area = self.output_size() * self.output_size();
-        let mut out = Vec::with_capacity(batch * area * channels);
-        for x in x.chunks_exact(positions * channels) {
-            pulp::Arch::new().dispatch(Picture { filter: self, x, out: &mut out });
-        }
-        Ok((CpuStorage::F32(out), Shape::from((batch, area, channels))))
     }
 }

@@ -8,7 +8,6 @@ use std::arch::x86_64::{
     __m256i, _mm256_add_epi32, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi16,
 };
 use std::array::from_fn;
-use std::mem::MaybeUninit;
 
 use super::bytes::GROUP;
 
@@ -82,16 +81,16 @@ impl Strips {
         Self { steps, groups, outputs }
     }
 
-    /// Appends the sums of each row, as floats. A row of `x` has [`GROUP`] bytes for each group of
-    /// inputs, none above 127.
-    pub(super) fn multiply_onto(&self, kernel: Kernel, out: &mut Vec<f32>, x: &[u8]) {
+    /// The sums of each row, as floats [rows, outputs]. A row of `x` has [`GROUP`] bytes for each group
+    /// of inputs, none above 127.
+    pub(super) fn multiply(&self, kernel: Kernel, x: &[u8], out: &mut [f32]) {
         let (x, _) = x.as_chunks();
-        let (before, added) = (out.len(), x.len() / self.groups * self.outputs);
-        out.reserve(added);
-        let spare = &mut out.spare_capacity_mut()[..added];
-        kernel.compute(&mut Product { strips: self, x, out: spare });
-        // SAFETY: a kernel writes every sum of its product.
-        unsafe { out.set_len(before + added) }
+        assert_eq!(
+            x.len() / self.groups * self.outputs,
+            out.len(),
+            "a sum for each row and output"
+        );
+        kernel.compute(&mut Product { strips: self, x, out });
     }
 
     fn count(&self) -> usize {
@@ -108,7 +107,7 @@ struct Product<'a> {
     strips: &'a Strips,
     /// [row, group of inputs].
     x: &'a [[u8; GROUP]],
-    out: &'a mut [MaybeUninit<f32>],
+    out: &'a mut [f32],
 }
 
 impl Product<'_> {
@@ -121,7 +120,7 @@ impl Product<'_> {
     }
 
     /// Where a row's sums of a strip go; the last strip may have fewer than [`STRIP`].
-    fn sums(&mut self, row: usize, strip: usize) -> &mut [MaybeUninit<f32>] {
+    fn sums(&mut self, row: usize, strip: usize) -> &mut [f32] {
         let outputs = self.strips.outputs;
         let row = &mut self.out[row * outputs..][..outputs];
         &mut row[strip * STRIP..outputs.min((strip + 1) * STRIP)]
@@ -180,7 +179,7 @@ mod avx512_vnni {
         _mm512_mask_storeu_ps, _mm512_set1_epi32 as splat, _mm512_setzero_si512 as zero,
     };
 
-    use super::{GROUP, MaybeUninit, Product, STRIP, Step, from_fn};
+    use super::{GROUP, Product, STRIP, Step, from_fn};
 
     loops!("avx512f,avx512vnni");
 
@@ -208,11 +207,11 @@ mod avx512_vnni {
 
     #[target_feature(enable = "avx512f")]
     #[inline]
-    fn store(sums: __m512i, out: &mut [MaybeUninit<f32>]) {
+    fn store(sums: __m512i, out: &mut [f32]) {
         let mask = u16::MAX >> (STRIP - out.len().min(STRIP));
         let floats = _mm512_cvtepi32_ps(sums);
         // SAFETY: it writes as many floats as `out` is long, as the mask says, or sixteen.
-        unsafe { _mm512_mask_storeu_ps(out.as_mut_ptr().cast(), mask, floats) }
+        unsafe { _mm512_mask_storeu_ps(out.as_mut_ptr(), mask, floats) }
     }
 }
 
@@ -225,7 +224,7 @@ macro_rules! half_strips {
                 _mm256_setzero_si256, _mm256_storeu_ps,
             };
 
-            use super::{GROUP, MaybeUninit, Product, STRIP, Step, from_fn};
+            use super::{GROUP, Product, STRIP, Step, from_fn};
 
             loops!($features);
 
@@ -259,13 +258,11 @@ macro_rules! half_strips {
 
             #[target_feature(enable = $features)]
             #[inline]
-            fn store(sums: [__m256i; 2], out: &mut [MaybeUninit<f32>]) {
+            fn store(sums: [__m256i; 2], out: &mut [f32]) {
                 for (sums, out) in sums.into_iter().zip(out.chunks_mut(STRIP / 2)) {
-                    let mut floats = [MaybeUninit::uninit(); STRIP / 2];
+                    let mut floats = [0.0; STRIP / 2];
                     // SAFETY: it writes these eight floats.
-                    unsafe {
-                        _mm256_storeu_ps(floats.as_mut_ptr().cast(), _mm256_cvtepi32_ps(sums))
-                    };
+                    unsafe { _mm256_storeu_ps(floats.as_mut_ptr(), _mm256_cvtepi32_ps(sums)) };
                     out.copy_from_slice(&floats[..out.len()]);
                 }
             }
@@ -303,9 +300,9 @@ mod tests {
             .collect();
         let kernels = Kernel::ALL.into_iter().filter(|kernel| kernel.is_there());
         let sums = kernels.map(|kernel| {
-            let mut out = vec![0.5];
-            strips.multiply_onto(kernel, &mut out, &padded);
-            out.split_off(1)
+            let mut out = vec![0.5; x.len() / inputs * strips.outputs];
+            strips.multiply(kernel, &padded, &mut out);
+            out
         });
         sums.collect()
     }

@@ -7,7 +7,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 
 use super::activation::{Activation, Finish};
 use super::bytes::{ByteMatrix, ByteRows};
-use super::multiply::{View, multiply, multiply_onto};
+use super::multiply::{View, multiply};
 use crate::encode::weights::{Matrix, Weights};
 
 thread_local! {
@@ -80,6 +80,11 @@ impl Linear {
         x.apply_op2_no_bwd(residual, self)
     }
 
+    /// The number of outputs.
+    pub(crate) fn outputs(&self) -> usize {
+        self.weight.rows()
+    }
+
     fn compute(
         &self,
         x: &[f32],
@@ -97,38 +102,40 @@ impl Linear {
             bail!("the residual has another shape than {shape:?}");
         }
         let is_float = self.rows == Inputs::Floats || self.weight.bytes().is_none();
-        let is_few = is_float && rows <= FEW_ROWS;
-        let out = if is_few { self.few(x, residual) } else { self.many(x, residual) };
+        let mut out = vec![0.0; rows * outputs];
+        if is_float && rows <= FEW_ROWS {
+            self.few(x, residual, &mut out);
+        } else {
+            self.many(x, residual, &mut out);
+        }
         Ok((CpuStorage::F32(out), Shape::from(shape)))
     }
 
-    fn many(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
+    /// Many rows of `x` [rows, inputs] → `out` [rows, outputs]; `residual`, where given, is like `out`.
+    pub(crate) fn many(&self, x: &[f32], residual: Option<&[f32]>, out: &mut [f32]) {
         let (inputs, outputs) = (self.weight.columns(), self.weight.rows());
         let prepared = self.prepared.get_or_init(|| Prepared::new(&self.weight, self.rows));
-        let mut out = Vec::with_capacity(x.len() / inputs * outputs);
-        for x in x.chunks((OUT_FLOATS / outputs).max(32) * inputs) {
-            let start = out.len();
+        let rows = (OUT_FLOATS / outputs).max(32);
+        let mut residual = residual.map(|residual| residual.chunks(rows * outputs));
+        for (x, out) in x.chunks(rows * inputs).zip(out.chunks_mut(rows * outputs)) {
             match prepared {
                 Prepared::Floats(weight) => {
                     let x = View::by_rows(x, x.len() / inputs, inputs);
-                    multiply_onto(&mut out, x, View::by_rows(weight, inputs, outputs));
+                    multiply(x, View::by_rows(weight, inputs, outputs), out, outputs);
                 }
                 Prepared::Bytes(matrix) => BYTES.with_borrow_mut(|rows| {
                     rows.fill(x, inputs);
-                    matrix.multiply_onto(&mut out, rows);
+                    matrix.multiply(rows, out);
                 }),
             }
-            let end = out.len();
-            self.finish(&mut out[start..], residual.map(|residual| &residual[start..end]));
+            self.finish(out, residual.as_mut().and_then(Iterator::next));
         }
-        out
     }
 
     /// As `W · xᵀ`, so that weights are read in the order in which they are stored.
-    fn few(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
+    fn few(&self, x: &[f32], residual: Option<&[f32]>, out: &mut [f32]) {
         let (inputs, outputs) = (self.weight.columns(), self.weight.rows());
         let rows = x.len() / inputs;
-        let mut out = vec![0.0; rows * outputs];
         let x = transpose(x, inputs);
         let x = View::by_rows(&x, inputs, rows);
         SCRATCH.with_borrow_mut(|(weight, block)| {
@@ -145,8 +152,7 @@ impl Linear {
                 }
             }
         });
-        self.finish(&mut out, residual);
-        out
+        self.finish(out, residual);
     }
 
     fn finish(&self, rows: &mut [f32], residual: Option<&[f32]>) {

@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 
 use super::bytes::{ByteMatrix, ByteRows};
 use super::linear::transpose;
-use super::multiply::{View, multiply, multiply_onto};
+use super::multiply::{View, multiply};
 use crate::encode::weights::Matrix;
 
 thread_local! {
@@ -66,16 +66,16 @@ impl MaxLogits<'_> {
         let (id, width) = (self.outputs[output], self.embeddings.columns());
         let hidden: Vec<f32> = hidden.flatten_all()?.to_vec1()?;
         let matrix = self.bytes.and_then(|_| rows_of(self.embeddings, &[id]));
-        let mut logits = Vec::new();
+        let mut logits = vec![0.0; hidden.len() / width];
         if let Some(matrix) = matrix {
             let mut rows = ByteRows::default();
             rows.fill(&hidden, width);
-            matrix.multiply_onto(&mut logits, &rows);
+            matrix.multiply(&rows, &mut logits);
         } else {
             let mut embedding = vec![0.0; width];
             self.embeddings.read(usize::from(id)..usize::from(id) + 1, &mut embedding);
             let hidden = View::by_rows(&hidden, hidden.len() / width, width);
-            multiply_onto(&mut logits, hidden, View::by_rows(&embedding, width, 1));
+            multiply(hidden, View::by_rows(&embedding, width, 1), &mut logits, 1);
         }
         logits.iter_mut().for_each(|logit| *logit += self.bias[output]);
         Ok(logits)
@@ -112,16 +112,17 @@ impl MaxLogits<'_> {
     }
 
     fn as_bytes(&self, parts: &ByteEmbeddings, hidden: &[f32], positions: usize, out: &mut [f32]) {
-        let tokens = self.outputs.len();
+        let (tokens, width) = (self.outputs.len(), self.embeddings.columns());
+        let all = hidden.len() / width;
         let mut rows = ByteRows::default();
-        rows.fill(hidden, self.embeddings.columns());
+        rows.fill(hidden, width);
         let mut logits = Vec::new();
         let mut start = 0;
         for part in &parts.0 {
             let range = start..start + part.outputs();
             start = range.end;
-            logits.clear();
-            part.multiply_onto(&mut logits, &rows);
+            logits.resize(all * range.len(), 0.0);
+            part.multiply(&rows, &mut logits);
             let pictures = logits.chunks_exact(positions * range.len());
             for (out, logits) in out.chunks_exact_mut(2 * tokens).zip(pictures) {
                 let (best, winner) = out.split_at_mut(tokens);

@@ -51,18 +51,6 @@ pub(crate) fn multiply(a: View<'_>, b: View<'_>, out: &mut [f32], row_step: usiz
     unsafe { product(a, b, out.as_mut_ptr(), row_step) }
 }
 
-/// Appends the rows of `a · b` to `out`: as [`multiply`], without zeros that are written first.
-pub(crate) fn multiply_onto(out: &mut Vec<f32>, a: View<'_>, b: View<'_>) {
-    assert_eq!(a.columns, b.rows, "inner sizes");
-    let (before, added) = (out.len(), a.rows * b.columns);
-    out.reserve(added);
-    let spare = out.spare_capacity_mut().as_mut_ptr().cast::<f32>();
-    // SAFETY: `reserve` made room for the product, and the vector is borrowed mutably.
-    unsafe { product(a, b, spare, b.columns) }
-    // SAFETY: `product` has written each of the `added` floats.
-    unsafe { out.set_len(before + added) }
-}
-
 /// Writes `a · b` from `out` on, every element of it, and reads nothing there.
 ///
 /// # Safety
@@ -117,14 +105,6 @@ mod tests {
             }
             assert_eq!(out[row * 6 + 5], -1.0, "floats between rows are left alone");
         }
-    }
-
-    #[test]
-    fn a_product_is_appended_to_what_is_there() {
-        let mut out = vec![7.0];
-        let (a, b) = ([1.0, 2.0], [3.0, 4.0, 5.0, 6.0]);
-        multiply_onto(&mut out, View::by_rows(&a, 1, 2), View::by_rows(&b, 2, 2));
-        assert_eq!(out, [7.0, 13.0, 16.0]);
     }
 
     #[test]
