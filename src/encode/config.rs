@@ -1,5 +1,7 @@
 //! What a model's `config.json` says.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use super::bank::BankConfig;
@@ -121,13 +123,15 @@ pub struct Keep {
     pub text: usize,
 }
 
+/// What a width or a side may be; beyond is a mistake and not a model.
+const SIZES: RangeInclusive<usize> = 1..=65_536;
+
 impl BackboneConfig {
     /// Positions and channels of the map behind the stem and the first `blocks` blocks, for square
     /// pictures of `size` pixels a side.
     pub(crate) fn map(&self, blocks: usize, size: usize) -> (usize, usize) {
         let passed = &self.blocks[..blocks.min(self.blocks.len())];
-        let side =
-            passed.iter().fold(size.div_ceil(2), |side, block| side.div_ceil(block.stride.max(1)));
+        let side = passed.iter().fold(size.div_ceil(2), |side, block| side.div_ceil(block.stride));
         (side * side, passed.last().map_or(self.stem, |block| block.outputs))
     }
 }
@@ -145,6 +149,32 @@ impl ModelConfig {
         Pruning { keep: self.keep.text, saturation, length_norm: self.length_norm }
     }
 
+    /// Widths and sides, by their names in the file.
+    fn sizes(&self) -> impl Iterator<Item = (String, usize)> {
+        let Self { hidden, intermediate, image, .. } = self;
+        let BackboneConfig { stem, head, blocks, .. } = &image.backbone;
+        let side = usize::try_from(image.size).unwrap_or(usize::MAX);
+        let own = [
+            ("hidden", *hidden),
+            ("intermediate", *intermediate),
+            ("image.size", side),
+            ("stem", *stem),
+            ("head", *head),
+        ];
+        let own = own.into_iter().map(|(name, size)| (name.to_owned(), size));
+        own.chain(blocks.iter().enumerate().flat_map(|(number, block)| {
+            let BlockConfig { kernel, stride, expand, inputs, outputs, .. } = *block;
+            let of = move |name| format!("{name} of block {number}");
+            [
+                (of("kernel"), kernel),
+                (of("stride"), stride),
+                (of("expand"), expand),
+                (of("inputs"), inputs),
+                (of("outputs"), outputs),
+            ]
+        }))
+    }
+
     /// Reads a `config.json` and checks what the towers rely on.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
         let config: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
@@ -155,6 +185,9 @@ impl ModelConfig {
         if config.vocabulary == 0 || config.vocabulary > usize::from(u16::MAX) + 1 {
             return wrong(format!("a vocabulary of {} tokens", config.vocabulary));
         }
+        if let Some((name, size)) = config.sizes().find(|(_, size)| !SIZES.contains(size)) {
+            return wrong(format!("{name} is {size}, not from 1 to {}", SIZES.end()));
+        }
         if config.heads == 0 || !config.hidden.is_multiple_of(config.heads) {
             return wrong(format!("{} heads for a width of {}", config.heads, config.hidden));
         }
@@ -163,6 +196,12 @@ impl ModelConfig {
                 "a grid of {0} × {0} patches, at most 16 × 16",
                 config.image.grid
             ));
+        }
+        let side = usize::try_from(config.image.size).map_err(|error| error.to_string())?;
+        let (positions, _) = config.image.backbone.map(config.image.backbone.blocks.len(), side);
+        if positions != config.image.grid.pow(2) {
+            let grid = config.image.grid;
+            return wrong(format!("the blocks end in {positions} patches, not in {grid} × {grid}"));
         }
         if !config.image.backbone.kind.starts_with("efficientnet-lite") {
             return wrong(format!("unknown backbone {:?}", config.image.backbone.kind));
@@ -179,6 +218,33 @@ impl ModelConfig {
         match config.calibration.problem() {
             Some(problem) => wrong(problem),
             None => Ok(config),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn sizes_that_cannot_be_are_named() {
+        let file = std::fs::read("models/default/config.json").unwrap();
+        assert!(ModelConfig::parse(&file).is_ok());
+        let cases = [
+            ("/hidden", json!(0), "hidden is 0, not from 1 to 65536"),
+            ("/image/size", json!(4_000_000_000_u32), "image.size is 4000000000, not"),
+            ("/image/backbone/head", json!(0), "head is 0, not"),
+            ("/image/backbone/blocks/3/stride", json!(0), "stride of block 3 is 0, not"),
+            ("/image/backbone/blocks/7/expand", json!(1_u64 << 60), "expand of block 7 is 11529"),
+            ("/image/size", json!(224), "the blocks end in 49 patches, not in 10 × 10"),
+        ];
+        for (place, size, expected) in cases {
+            let mut config: Value = serde_json::from_slice(&file).unwrap();
+            *config.pointer_mut(place).unwrap() = size;
+            let error = ModelConfig::parse(config.to_string().as_bytes()).unwrap_err();
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

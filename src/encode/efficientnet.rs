@@ -26,7 +26,7 @@ pub(crate) struct Backbone {
 }
 
 impl Backbone {
-    /// Reads the tensors below `image.backbone`; the blocks must end in the config's grid.
+    /// Reads the tensors below `image.backbone`.
     pub(crate) fn new(
         weights: &Weights,
         config: &ModelConfig,
@@ -46,16 +46,13 @@ impl Backbone {
         let mut channels = backbone.stem;
         let mut blocks = Vec::with_capacity(backbone.blocks.len());
         for (number, block) in backbone.blocks.iter().enumerate() {
-            if block.inputs != channels || block.stride == 0 || block.kernel == 0 {
+            if block.inputs != channels {
                 return Err(format!("block {number} does not fit the one before it"));
             }
             let block = Block::new(weights, &format!("{name}.blocks.{number}"), block, size)?;
             size = block.output_size();
             channels = backbone.blocks[number].outputs;
             blocks.push(block);
-        }
-        if size != config.image.grid {
-            return Err(format!("the blocks end in {size} rows, not in {}", config.image.grid));
         }
         let shape = (channels, backbone.head);
         let name = format!("{name}.head");
