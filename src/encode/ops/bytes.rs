@@ -2,7 +2,7 @@
 //!
 //! Four times as many products of bytes fit an instruction as of floats. Rows are rounded in the same
 //! way everywhere: a processor without such instructions multiplies the same whole numbers as floats,
-//! so a picture's vector does not depend on what the processor has.
+//! so a picture's vector does not depend on the processor, but for the last bits of sums.
 
 #[cfg(target_arch = "x86_64")]
 use super::dot::{Kernel, Strips};
