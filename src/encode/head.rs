@@ -80,10 +80,10 @@ impl Head {
         self.norm.forward(&self.dense.forward(x)?)
     }
 
-    /// `hidden` [1, positions, hidden], as [`Head::transform`] gives it → the logit of one output token
+    /// `hidden` [1, positions, hidden], as [`Head::transform`] gives it → the logits of some output tokens
     /// at every position.
-    pub(crate) fn logits_of(&self, hidden: &Tensor, output: usize) -> Result<Vec<f32>> {
-        self.max_logits().of_one(hidden, output)
+    pub(crate) fn logits_of(&self, hidden: &Tensor, outputs: &[usize]) -> Result<Vec<Vec<f32>>> {
+        self.max_logits().at_positions(hidden, outputs)
     }
 
     /// `hidden`, as [`Head::transform`] gives it → a pooled vector for each of the batch.

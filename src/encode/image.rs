@@ -67,8 +67,8 @@ impl ImageTower {
     ) -> Result<(Pooled, Vec<Vec<f32>>)> {
         let states = self.states(&self.backbone.forward(&[picture])?)?;
         let hidden = self.head.transform(&states)?;
-        let logits = outputs.iter().map(|&output| self.head.logits_of(&hidden, output));
-        Ok((self.head.pool(&hidden)?.swap_remove(0), logits.collect::<Result<_>>()?))
+        let logits = self.head.logits_of(&hidden, outputs)?;
+        Ok((self.head.pool(&hidden)?.swap_remove(0), logits))
     }
 
     /// What the backbone's first `blocks` blocks make of the pictures, [pictures, positions, channels].

@@ -127,27 +127,20 @@ impl<'a> Wide<'a> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Tensor};
+    use candle_core::Tensor;
     use proptest::prelude::*;
     use safetensors::tensor::Dtype;
 
     use super::*;
     use crate::encode::weights::serialise;
-
-    /// Numbers without order, from −1 to 1.
-    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
-    fn numbers(shape: &[usize], seed: usize) -> Tensor {
-        let count = shape.iter().product::<usize>();
-        let values = (0..count).map(|n| ((n + 7919 * seed) as f32 * 12.9898).sin());
-        Tensor::from_vec(values.collect(), shape, &Device::Cpu).unwrap()
-    }
+    use crate::train::ops::testing::random;
 
     /// The layers of a block: weight and bias of each.
     fn layers(config: &BlockConfig) -> Vec<(&'static str, Tensor, Tensor)> {
         let BlockConfig { inputs, outputs, kernel, expand, .. } = *config;
         let inner = inputs * expand;
         let layer = |name, shape: &[usize], seed| {
-            (name, numbers(shape, seed), numbers(&shape[..1], seed + 1))
+            (name, random(shape, seed), random(&shape[..1], seed + 1))
         };
         let mut layers = vec![
             layer("depthwise", &[inner, 1, kernel, kernel], 2),
@@ -221,7 +214,7 @@ mod tests {
             let residual = is_residual && stride == 1;
             let outputs = if residual { inputs } else { 5 };
             let config = BlockConfig { kernel, stride, expand, inputs, outputs, residual };
-            let x = numbers(&[1, inputs, size, size], 0);
+            let x = random(&[1, inputs, size, size], 0);
             let expected = definition(&config, &x).squeeze(0).unwrap().flatten_from(1).unwrap();
             let expected: Vec<f32> = expected.t().unwrap().flatten_all().unwrap().to_vec1().unwrap();
             let x = x.squeeze(0).unwrap().flatten_from(1).unwrap().t().unwrap();

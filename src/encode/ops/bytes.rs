@@ -6,6 +6,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::dot::{Kernel, Strips};
+use super::linear::transpose;
 use super::multiply::{View, multiply};
 
 /// The largest byte of a row: AVX2 adds two products in 16 bits, where they must fit (2 · 127 · 127).
@@ -147,13 +148,10 @@ impl Layout {
 
     fn floats(values: &[i8], inputs: usize) -> Self {
         let outputs = values.len() / inputs;
-        let mut floats = vec![0.0; outputs * inputs.next_multiple_of(GROUP)];
-        for (output, row) in values.chunks_exact(inputs).enumerate() {
-            for (input, &value) in row.iter().enumerate() {
-                floats[input * outputs + output] = f32::from(value);
-            }
-        }
-        Self::Floats(floats)
+        let rows: Vec<f32> = values.iter().map(|&value| f32::from(value)).collect();
+        let mut columns = transpose(&rows, inputs);
+        columns.resize(outputs * inputs.next_multiple_of(GROUP), 0.0);
+        Self::Floats(columns)
     }
 }
 

@@ -41,7 +41,8 @@ pub(crate) struct Linear {
     weight: Matrix,
     bias: Vec<f32>,
     activation: Activation,
-    rows: Inputs,
+    /// [`Inputs::Bytes`] for weights of 8 bits only.
+    kind: Inputs,
     prepared: OnceLock<Prepared>,
 }
 
@@ -59,13 +60,15 @@ impl Linear {
         name: &str,
         (inputs, outputs): (usize, usize),
         activation: Activation,
-        rows: Inputs,
+        kind: Inputs,
     ) -> std::result::Result<Self, String> {
+        let weight = weights.matrix(&format!("{name}.weight"), outputs, inputs)?;
+        let kind = if weight.bytes().is_some() { kind } else { Inputs::Floats };
         Ok(Self {
-            weight: weights.matrix(&format!("{name}.weight"), outputs, inputs)?,
+            weight,
             bias: weights.vector(&format!("{name}.bias"), outputs)?,
             activation,
-            rows,
+            kind,
             prepared: OnceLock::new(),
         })
     }
@@ -101,9 +104,8 @@ impl Linear {
         if residual.is_some_and(|residual| residual.len() != rows * outputs) {
             bail!("the residual has another shape than {shape:?}");
         }
-        let is_float = self.rows == Inputs::Floats || self.weight.bytes().is_none();
         let mut out = vec![0.0; rows * outputs];
-        if is_float && rows <= FEW_ROWS {
+        if self.kind == Inputs::Floats && rows <= FEW_ROWS {
             self.few(x, residual, &mut out);
         } else {
             self.many(x, residual, &mut out);
@@ -114,7 +116,7 @@ impl Linear {
     /// Many rows of `x` [rows, inputs] → `out` [rows, outputs]; `residual`, where given, is like `out`.
     pub(crate) fn many(&self, x: &[f32], residual: Option<&[f32]>, out: &mut [f32]) {
         let (inputs, outputs) = (self.weight.columns(), self.weight.rows());
-        let prepared = self.prepared.get_or_init(|| Prepared::new(&self.weight, self.rows));
+        let prepared = self.prepared.get_or_init(|| Prepared::new(&self.weight, self.kind));
         let rows = (OUT_FLOATS / outputs).max(32);
         let mut residual = residual.map(|residual| residual.chunks(rows * outputs));
         for (x, out) in x.chunks(rows * inputs).zip(out.chunks_mut(rows * outputs)) {
@@ -162,9 +164,9 @@ impl Linear {
 }
 
 impl Prepared {
-    fn new(weight: &Matrix, rows: Inputs) -> Self {
+    fn new(weight: &Matrix, kind: Inputs) -> Self {
         match weight.bytes() {
-            Some((values, scales)) if rows == Inputs::Bytes => {
+            Some((values, scales)) if kind == Inputs::Bytes => {
                 Self::Bytes(ByteMatrix::new(values, scales))
             }
             _ => Self::Floats(transposed(weight)),

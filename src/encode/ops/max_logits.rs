@@ -61,24 +61,31 @@ impl MaxLogits<'_> {
         hidden.apply_op1_no_bwd(self)
     }
 
-    /// `hidden` [1, positions, hidden] → the logit of one of `outputs` at every position.
-    pub(crate) fn of_one(&self, hidden: &Tensor, output: usize) -> Result<Vec<f32>> {
-        let (id, width) = (self.outputs[output], self.embeddings.columns());
+    /// `hidden` [1, positions, hidden] → the logits of some of `outputs`, at every position.
+    pub(crate) fn at_positions(&self, hidden: &Tensor, outputs: &[usize]) -> Result<Vec<Vec<f32>>> {
+        if outputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let width = self.embeddings.columns();
+        let ids: Vec<u16> = outputs.iter().map(|&output| self.outputs[output]).collect();
         let hidden: Vec<f32> = hidden.flatten_all()?.to_vec1()?;
-        let matrix = self.bytes.and_then(|_| rows_of(self.embeddings, &[id]));
-        let mut logits = vec![0.0; hidden.len() / width];
-        if let Some(matrix) = matrix {
+        let positions = hidden.len() / width;
+        let mut logits = vec![0.0; ids.len() * positions];
+        if let Some(matrix) = self.bytes.and_then(|_| rows_of(self.embeddings, &ids)) {
             let mut rows = ByteRows::default();
             rows.fill(&hidden, width);
             matrix.multiply(&rows, &mut logits);
+            logits = transpose(&logits, ids.len());
         } else {
-            let mut embedding = vec![0.0; width];
-            self.embeddings.read(usize::from(id)..usize::from(id) + 1, &mut embedding);
-            let hidden = View::by_rows(&hidden, hidden.len() / width, width);
-            multiply(hidden, View::by_rows(&embedding, width, 1), &mut logits, 1);
+            let mut embeddings = vec![0.0; ids.len() * width];
+            self.read(&ids, &mut embeddings);
+            let hidden = View::by_rows(&hidden, positions, width).transposed();
+            multiply(View::by_rows(&embeddings, ids.len(), width), hidden, &mut logits, positions);
         }
-        logits.iter_mut().for_each(|logit| *logit += self.bias[output]);
-        Ok(logits)
+        let biased = logits.chunks_exact(positions).zip(outputs).map(|(logits, &output)| {
+            logits.iter().map(|logit| logit + self.bias[output]).collect()
+        });
+        Ok(biased.collect())
     }
 
     /// As floats: few positions, so embeddings are read in the order in which they are stored.
@@ -210,20 +217,15 @@ impl CustomOp1 for MaxLogits<'_> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
     use safetensors::tensor::Dtype;
 
     use super::*;
     use crate::encode::weights::{Weights, serialise};
+    use crate::train::ops::testing::random;
 
     const TOKENS: usize = 300;
     const WIDTH: usize = 12;
     const POSITIONS: usize = 7;
-
-    /// Numbers without order, from −1 to 1.
-    fn numbers(count: usize) -> impl Iterator<Item = f32> {
-        (0..count).map(|n| (n as f32 * 12.9898).sin())
-    }
 
     fn embeddings() -> Matrix {
         let values = (0..TOKENS * WIDTH).map(|n| (n * n * 31 % 255).to_le_bytes()[0]).collect();
@@ -239,17 +241,18 @@ mod tests {
     fn the_maximum_and_the_winner_are_those_of_each_token_at_every_position() {
         let embeddings = embeddings();
         let outputs: Vec<u16> = (0..300).filter(|id| id % 3 != 1).collect();
-        let bias: Vec<f32> = numbers(outputs.len()).collect();
-        let hidden: Vec<f32> = numbers(2 * POSITIONS * WIDTH).collect();
-        let hidden = Tensor::from_vec(hidden, (2, POSITIONS, WIDTH), &Device::Cpu).unwrap();
+        let bias: Vec<f32> = random(&[outputs.len()], 1).to_vec1().unwrap();
+        let hidden = random(&[2, POSITIONS, WIDTH], 2);
         let bytes = ByteEmbeddings::new(&embeddings, &outputs).unwrap();
         for bytes in [None, Some(&bytes)] {
             let op = MaxLogits { embeddings: &embeddings, outputs: &outputs, bias: &bias, bytes };
             let pooled: Vec<Vec<Vec<f32>>> = op.forward(&hidden).unwrap().to_vec3().unwrap();
             for (picture, pooled) in pooled.iter().enumerate() {
                 let hidden = hidden.narrow(0, picture, 1).unwrap();
-                for (output, (&most, &winner)) in pooled[0].iter().zip(&pooled[1]).enumerate() {
-                    let logits = op.of_one(&hidden, output).unwrap();
+                let all: Vec<usize> = (0..outputs.len()).collect();
+                let logits = op.at_positions(&hidden, &all).unwrap();
+                let found = pooled[0].iter().zip(&pooled[1]).zip(logits);
+                for (output, ((&most, &winner), logits)) in found.enumerate() {
                     let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                     let is_near = |logit: f32| (best - logit).abs() < 1e-5 * (1.0 + best.abs());
                     assert!(is_near(most), "{best} of token {output}, not {most}");

@@ -97,18 +97,18 @@ fn embedded_in_floats() -> Encoder {
     let default = Path::new("models/default");
     let weights =
         Weights::owned(std::fs::read(default.join("model.safetensors")).unwrap()).unwrap();
+    let floats = weights.floats().unwrap();
     let names = weights.names().into_iter().filter(|name| !name.ends_with(".scale"));
     let tensors = names.map(|name| {
         let info = weights.info(&name).unwrap();
-        let shape = info.shape.clone();
-        if info.dtype != Dtype::I8 {
-            let bytes = weights.bytes(info).to_vec();
-            return (name, info.dtype, shape, bytes);
-        }
-        let mut floats = vec![0.0_f32; shape.iter().product()];
-        let matrix = weights.matrix(&name, shape[0], floats.len() / shape[0]).unwrap();
-        matrix.read(0..shape[0], &mut floats);
-        (name, Dtype::F32, shape, bytemuck::pod_collect_to_vec(&floats))
+        let (dtype, bytes) = match floats.get(&name) {
+            Some(floats) => {
+                let floats: Vec<f32> = floats.flatten_all().unwrap().to_vec1().unwrap();
+                (Dtype::F32, bytemuck::pod_collect_to_vec(&floats))
+            }
+            None => (info.dtype, weights.bytes(info).to_vec()),
+        };
+        (name, dtype, info.shape.clone(), bytes)
     });
     let folder = tempfile::tempdir().unwrap();
     let file = serialise(&tensors.collect::<Vec<_>>()).unwrap();
