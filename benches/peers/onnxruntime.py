@@ -4,8 +4,8 @@
     python3 benches/peers/onnxruntime.py --model MODEL_DIR --photos examples/photos
 
 The model folder has the layout `config.json`, `model.safetensors` (half precision, or 8 bits, which
-are multiplied out) and, if the outputs are to be checked, `reference.safetensors`. Both ONNX graphs are built here, straight from
-the weights, with `onnx.helper`. An export through PyTorch would give the same arithmetic with more
+are multiplied out) and, if the outputs are to be checked, `reference.safetensors`. Both ONNX graphs
+are built here, straight from the weights, with `onnx.helper`. An export through PyTorch would give the same arithmetic with more
 nodes for onnxruntime to fuse again, and would need a download of gigabytes; building the graph
 needs four small packages, which go into a virtual environment of their own under target/.
 
@@ -15,7 +15,8 @@ every graph optimisation switched on (which also moves convolutions to its block
 
 What is timed: pixels (uint8, of the model's side, resized beforehand) in, the maximum over the patches of
 every output token's logit out. `--winner` adds the winning patch of each token, which our own
-encoder always keeps. For texts: token ids in, the maximum over the positions out.
+encoder always keeps, and `--bytes` the tower as onnxruntime quantises it, with how many of its 20
+strongest words are those of floats. For texts: token ids in, the maximum over the positions out.
 
 Prints one JSON object; progress goes to stderr. Exit code 1 if the outputs are off.
 """
@@ -238,11 +239,28 @@ def in_bytes(model, pixels):
         return rounded.read_bytes()
 
 
-def kept_words(exact, rounded, pixels, count=20):
-    """How many of a picture's strongest words stay when it is rounded, on average."""
-    strongest = [np.argsort(-session(model, 1).run(["pooled"], {"pixels": pixels})[0])[:, :count]
-                 for model in (exact, rounded)]
-    return float(np.mean([len(set(a) & set(b)) for a, b in zip(*strongest)]))
+def strongest_words(model, pixels, tokens):
+    """The ids of each picture's 20 strongest words, by onnxruntime."""
+    pooled = session(model, 1).run(["pooled"], {"pixels": pixels})[0]
+    return tokens[np.argsort(-pooled)[:, :20]].tolist()
+
+
+def our_strongest_words(pixels):
+    """The same by our own program, which has the default model in it."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, picture in enumerate(pixels):
+            file = Path(folder) / f"{number}.png"
+            Image.fromarray(picture).save(file)
+            command = ["cargo", "run", "--quiet", "--release", "--", "tokens", "--json", str(file)]
+            done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+            found.append([token["id"] for token in json.loads(done.stdout)["tokens"][:20]])
+    return found
+
+
+def that_stay(exact, rounded):
+    """How many words of a picture are in both lists, on average."""
+    return round(float(np.mean([len(set(a) & set(b)) for a, b in zip(exact, rounded)])), 1)
 
 
 def session(model, threads):
@@ -434,7 +452,11 @@ def main():
         if args.bytes:
             rounded = in_bytes(image, pixels)
             result["images_in_bytes"] = time_images(rounded, pixels, args)
-            result["words_of_20_that_stay"] = kept_words(image, rounded, pixels[:min(distinct, args.pictures)])
+            some, tokens = pixels[:distinct], weights["output_tokens"]
+            exact = strongest_words(image, some, tokens)
+            result["words_of_20_that_stay"] = that_stay(exact, strongest_words(rounded, some, tokens))
+            if args.ours:
+                result["words_of_20_that_stay_with_ours"] = that_stay(exact, our_strongest_words(some))
         if args.ours:
             result["sightword"] = time_ours(args, config["image"]["size"])
             result["sightword_over_onnxruntime"] = ratios(result["sightword"], result["images"])
